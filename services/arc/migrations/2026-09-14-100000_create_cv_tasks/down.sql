@@ -1,0 +1,3 @@
+DROP TABLE cv_tasks;
+
+DROP TYPE cv_task_status;

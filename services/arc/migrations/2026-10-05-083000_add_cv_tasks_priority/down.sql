@@ -1,0 +1,1 @@
+ALTER TABLE cv_tasks DROP COLUMN priority;
