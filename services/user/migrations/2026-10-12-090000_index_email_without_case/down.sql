@@ -1,0 +1,1 @@
+DROP INDEX CONCURRENTLY user_profiles_lower_email_key;
