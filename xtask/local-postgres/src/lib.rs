@@ -1,1 +1,23 @@
-//! x
+//! PostgreSQL servers on this machine: a private database for every test, and a durable one for development.
+
+#![cfg(unix)]
+
+mod clones;
+mod database;
+mod docker;
+mod native;
+mod provider;
+mod server;
+mod settings;
+mod sql;
+mod state;
+mod template;
+mod workspace;
+
+pub use database::TestDatabase;
+pub use server::Server;
+pub use settings::{Provider, SettingsError};
+
+// Linked for their features: libpq and OpenSSL are built in.
+use openssl_sys as _;
+use pq_sys as _;

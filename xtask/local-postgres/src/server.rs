@@ -1,0 +1,200 @@
+//! A throw-away server that all tests of one package share.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use anyhow::{Context, Result};
+use diesel::PgConnection;
+use diesel::connection::SimpleConnection;
+use url::Url;
+use uuid::Uuid;
+
+use crate::provider::{self, Lifetime, Order, SCRIPT};
+use crate::settings::{Provider, Settings};
+use crate::state::{self, Record};
+use crate::workspace::{self, Package};
+use crate::{clones, sql};
+
+/// What makes a throw-away server fast, and nothing that changes what SQL means. Figures: the PostgreSQL manual,
+/// "Non-Durable Settings".
+pub(crate) const FAST: [(&str, &str); 16] = [
+    ("fsync", "off"),
+    ("synchronous_commit", "off"),
+    ("full_page_writes", "off"),
+    ("autovacuum", "off"),
+    ("wal_level", "minimal"),
+    ("max_wal_senders", "0"),
+    // DROP DATABASE looks at every buffer.
+    ("shared_buffers", "32MB"),
+    ("max_connections", "500"),
+    // The log of changes is in memory too.
+    ("max_wal_size", "256MB"),
+    ("min_wal_size", "32MB"),
+    ("checkpoint_timeout", "1d"),
+    ("bgwriter_lru_maxpages", "0"),
+    ("jit", "off"),
+    ("timezone", "UTC"),
+    // Tests provoke errors on purpose: they would fill the memory.
+    ("log_min_messages", "fatal"),
+    ("log_checkpoints", "off"),
+];
+
+/// A running PostgreSQL server for tests: found if this checkout has one of that name, or else started.
+///
+/// It holds a session while it lives, so that the server doesn't take itself for idle. Dropping it leaves the server
+/// running for the next run of the tests; it stops itself when nobody has been connected for
+/// `LOCAL_POSTGRES_IDLE_MINUTES`.
+pub struct Server {
+    url: Url,
+    provider: Provider,
+    version: String,
+    number: u32,
+    /// Names the databases of this process, and a lock that says that it is alive.
+    run: i32,
+    /// Has the lock.
+    session: Mutex<PgConnection>,
+    /// More sessions, for threads that come while others are busy.
+    spare: Mutex<Vec<PgConnection>>,
+}
+
+impl std::fmt::Debug for Server {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Server").field("url", &sql::shown(&self.url)).finish_non_exhaustive()
+    }
+}
+
+impl Server {
+    /// Finds or starts the throw-away server `name` of the calling package's workspace.
+    ///
+    /// # Errors
+    ///
+    /// Nothing to run PostgreSQL with, or the server does not start; the error says what to do.
+    pub fn for_tests(name: &str) -> Result<Self> {
+        let folder = match std::env::var_os("CARGO_MANIFEST_DIR") {
+            Some(folder) => PathBuf::from(folder),
+            None => std::env::current_dir().context("failed to read the working directory")?,
+        };
+        Self::named(name, &workspace::workspace_of(&folder)?, None)
+    }
+
+    pub(crate) fn of(package: &Package) -> Result<Self> {
+        Self::named(&package.name, &package.workspace, None)
+    }
+
+    pub(crate) fn named(name: &str, workspace: &Path, version: Option<&str>) -> Result<Self> {
+        let settings = Settings::read(workspace, version)?;
+        if let Some(url) = &settings.url {
+            let connection = sql::connect(url).context("failed to use LOCAL_POSTGRES_URL")?;
+            let server = Self::open(url.clone(), Provider::Url, connection)?;
+            provider::check_version(&settings, server.number / 10_000, "the server of LOCAL_POSTGRES_URL")?;
+            return Ok(server);
+        }
+        let key = key(name, workspace, &settings);
+        let file = state::records()?.join(format!("test-{key}.json"));
+        if let Some(server) = Self::find(&file)? {
+            return Ok(server);
+        }
+        let _lock = state::lock(&file)?;
+        // Somebody else may have started it while we waited.
+        if let Some(server) = Self::find(&file)? {
+            return Ok(server);
+        }
+        let order = Order {
+            key,
+            name: name.to_owned(),
+            workspace: workspace.to_owned(),
+            password: Uuid::new_v4().simple().to_string(),
+            lifetime: Lifetime::Idle(settings.idle),
+            settings: FAST.to_vec(),
+        };
+        let started = provider::start(&settings, &order)?;
+        let server = Self::open(started.url.clone(), started.provider, sql::connect(&started.url)?)?;
+        let record = Record {
+            name: order.name,
+            workspace: order.workspace,
+            provider: started.provider,
+            url: started.url,
+            handle: started.handle,
+        };
+        state::write(&file, &record)?;
+        Ok(server)
+    }
+
+    /// The server of a record, if it answers with the password that only it knows.
+    fn find(file: &Path) -> Result<Option<Self>> {
+        let Some(record) = state::read::<Record>(file)? else { return Ok(None) };
+        let Ok(connection) = sql::connect(&record.url) else { return Ok(None) };
+        Ok(Self::open(record.url, record.provider, connection).ok())
+    }
+
+    fn open(url: Url, provider: Provider, mut session: PgConnection) -> Result<Self> {
+        let (version, number) = sql::version(&mut session)?;
+        let run = clones::announce(&mut session)?;
+        Ok(Self { url, provider, version, number, run, session: Mutex::new(session), spare: Mutex::default() })
+    }
+
+    /// The superuser's URL of a database of this server, which need not exist.
+    #[must_use]
+    pub fn url(&self, database: &str) -> String {
+        let mut url = self.url.clone();
+        // `path_segments_mut` escapes everything that would end the name.
+        if let Ok(mut path) = url.path_segments_mut() {
+            path.clear().push(database);
+        }
+        url.into()
+    }
+
+    /// The server's version, such as `15.18`.
+    #[must_use]
+    pub fn version(&self) -> &str {
+        &self.version
+    }
+
+    /// What runs the server.
+    #[must_use]
+    pub fn provider(&self) -> Provider {
+        self.provider
+    }
+
+    /// Whether it is of this major version or a later one.
+    pub(crate) fn is_at_least(&self, major: u32) -> bool {
+        self.number / 10_000 >= major
+    }
+
+    pub(crate) fn run(&self) -> i32 {
+        self.run
+    }
+
+    /// Works with a session of database `postgres` that no other thread uses at the moment.
+    pub(crate) fn with_session<T>(&self, work: impl FnOnce(&mut PgConnection) -> Result<T>) -> Result<T> {
+        if let Ok(mut session) = self.session.try_lock() {
+            return work(&mut session);
+        }
+        let spare = guard(&self.spare).pop();
+        let mut session = match spare {
+            Some(session) => session,
+            None => sql::connect(&self.url)?,
+        };
+        let result = work(&mut session)?;
+        guard(&self.spare).push(session);
+        Ok(result)
+    }
+
+    /// Runs statements in database `postgres`.
+    pub(crate) fn execute(&self, statements: &str) -> Result<()> {
+        self.with_session(|session| Ok(session.batch_execute(statements)?))
+    }
+}
+
+fn guard<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// What may not be shared: checkouts, packages, versions, settings.
+fn key(name: &str, workspace: &Path, settings: &Settings) -> String {
+    let text = format!(
+        "{name:?} {workspace:?} {:?} {:?} {:?} {:?} {:?} {FAST:?}",
+        settings.provider, settings.image, settings.bin, settings.idle, settings.version
+    );
+    state::hash([text.as_bytes(), SCRIPT.as_bytes()])
+}

@@ -1,0 +1,152 @@
+//! The variables: what the user may say about servers.
+
+use std::env;
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::Result;
+use url::Url;
+
+use crate::workspace;
+
+/// The major version when neither a variable nor the workspace names one.
+const DEFAULT_VERSION: u32 = 18;
+/// Long enough to read a failed test and open its database; short enough to free the memory soon after work.
+const DEFAULT_IDLE: Duration = Duration::from_secs(10 * 60);
+
+/// A way of running PostgreSQL.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Provider {
+    /// A server that was there before: `LOCAL_POSTGRES_URL`.
+    Url,
+    /// A container.
+    Docker,
+    /// Installed binaries.
+    Native,
+}
+
+impl fmt::Display for Provider {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Url => "url",
+            Self::Docker => "docker",
+            Self::Native => "native",
+        })
+    }
+}
+
+/// What the variables and the workspace say.
+#[derive(Debug, Clone)]
+pub(crate) struct Settings {
+    /// `LOCAL_POSTGRES_URL`.
+    pub(crate) url: Option<Url>,
+    /// `LOCAL_POSTGRES_PROVIDER`.
+    pub(crate) provider: Option<Provider>,
+    /// `LOCAL_POSTGRES_IMAGE`.
+    pub(crate) image: Option<String>,
+    /// `LOCAL_POSTGRES_BIN`.
+    pub(crate) bin: Option<PathBuf>,
+    /// `LOCAL_POSTGRES_IDLE_MINUTES`.
+    pub(crate) idle: Duration,
+    /// The wanted PostgreSQL.
+    pub(crate) version: Version,
+}
+
+/// The wanted major version.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Version {
+    pub(crate) major: u32,
+    /// Asked for by a variable or an option: another version is an error, not a remark.
+    pub(crate) explicit: bool,
+}
+
+impl Settings {
+    /// Reads the variables; `version` is a command-line option, which comes first.
+    pub(crate) fn read(workspace: &Path, version: Option<&str>) -> Result<Self> {
+        let url = variable("LOCAL_POSTGRES_URL")?
+            .map(|text| match Url::parse(&text) {
+                Ok(url) if matches!(url.scheme(), "postgres" | "postgresql") => Ok(url),
+                // The text may hold a password: it is not repeated.
+                _ => Err(SettingsError::new(
+                    "failed to read LOCAL_POSTGRES_URL: not a URL; set it to postgres://user:password@host:port/postgres",
+                )),
+            })
+            .transpose()?;
+        let provider = variable("LOCAL_POSTGRES_PROVIDER")?
+            .map(|text| match text.as_str() {
+                "docker" => Ok(Provider::Docker),
+                "native" => Ok(Provider::Native),
+                _ => Err(SettingsError::new(format!(
+                    "failed to read LOCAL_POSTGRES_PROVIDER: unknown provider `{text}`; use `docker` or `native`, or unset it"
+                ))),
+            })
+            .transpose()?;
+        let idle = variable("LOCAL_POSTGRES_IDLE_MINUTES")?
+            .map(|text| match text.parse::<f64>() {
+                Ok(minutes) if minutes > 0.0 && minutes < 1e6 => Ok(Duration::from_secs_f64((minutes * 60.0).ceil())),
+                _ => Err(SettingsError::new(format!(
+                    "failed to read LOCAL_POSTGRES_IDLE_MINUTES: `{text}` is not a number of minutes above 0"
+                ))),
+            })
+            .transpose()?;
+        Ok(Self {
+            url,
+            provider,
+            image: variable("LOCAL_POSTGRES_IMAGE")?,
+            bin: variable("LOCAL_POSTGRES_BIN")?.map(PathBuf::from),
+            idle: idle.unwrap_or(DEFAULT_IDLE),
+            version: Version::read(workspace, version)?,
+        })
+    }
+}
+
+impl Version {
+    fn read(workspace: &Path, option: Option<&str>) -> Result<Self> {
+        let (text, source, explicit) = if let Some(text) = option {
+            (text.to_owned(), "--postgres".to_owned(), true)
+        } else if let Some(text) = variable("LOCAL_POSTGRES_VERSION")? {
+            (text, "LOCAL_POSTGRES_VERSION".to_owned(), true)
+        } else if let Some(text) = workspace::default_version(workspace)? {
+            let file = workspace.join("Cargo.toml");
+            (text, format!("[workspace.metadata.db] postgres in `{}`", file.display()), false)
+        } else {
+            return Ok(Self { major: DEFAULT_VERSION, explicit: false });
+        };
+        match text.parse() {
+            Ok(major @ 13..) => Ok(Self { major, explicit }),
+            _ => Err(SettingsError::new(format!(
+                "failed to read {source}: `{text}` is not a major version of PostgreSQL from 13 up, such as 18"
+            ))),
+        }
+    }
+}
+
+/// An environment variable; an empty one counts as unset.
+pub(crate) fn variable(name: &str) -> Result<Option<String>> {
+    match env::var(name) {
+        Ok(text) if text.is_empty() => Ok(None),
+        Ok(text) => Ok(Some(text)),
+        Err(env::VarError::NotPresent) => Ok(None),
+        Err(env::VarError::NotUnicode(_)) => Err(SettingsError::new(format!("failed to read {name}: not UTF-8"))),
+    }
+}
+
+/// The user has to change a setting or install something: exit code 2 of the command line.
+#[derive(Debug)]
+pub struct SettingsError(String);
+
+impl SettingsError {
+    pub(crate) fn new(message: impl Into<String>) -> anyhow::Error {
+        Self(message.into()).into()
+    }
+}
+
+impl fmt::Display for SettingsError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for SettingsError {}
