@@ -1,0 +1,3 @@
+DROP TABLE educations;
+
+DROP TABLE experiences;

@@ -1,0 +1,3 @@
+DROP TABLE languages;
+
+DROP TABLE skills;

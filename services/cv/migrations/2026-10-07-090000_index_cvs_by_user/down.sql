@@ -1,0 +1,1 @@
+DROP INDEX CONCURRENTLY cvs_user_id_idx;

@@ -1,0 +1,34 @@
+use diesel::result::{DatabaseErrorKind, Error as DieselError};
+
+/// What can go wrong with CVs.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// No CV has this id.
+    #[error("there is no CV {0}")]
+    UnknownCv(i64),
+    /// The CV says something that cannot be: an end before its start, a name left empty…
+    #[error("the CV breaks the rule `{rule}`")]
+    Invalid {
+        /// The constraint of the database, such as `experiences_dates_check`.
+        rule: String,
+    },
+    /// Anything else the database objects to.
+    #[error(transparent)]
+    Database(DieselError),
+}
+
+/// A result with this service's [`Error`].
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+impl From<DieselError> for Error {
+    /// The checks of the database speak in types.
+    fn from(error: DieselError) -> Self {
+        match &error {
+            DieselError::DatabaseError(DatabaseErrorKind::CheckViolation, info) => Self::Invalid {
+                rule: info.constraint_name().unwrap_or_default().to_owned(),
+            },
+            _ => Self::Database(error),
+        }
+    }
+}

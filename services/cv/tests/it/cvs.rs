@@ -1,0 +1,277 @@
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use chrono::NaiveDate;
+use cv::models::{
+    Certification, Content, Education, Experience, Heading, Language, Project, Skill,
+};
+use cv::{Error, cvs, schema};
+use diesel::connection::{Instrumentation, InstrumentationEvent};
+use diesel::prelude::*;
+use diesel::sql_types::BigInt;
+use local_postgres::TestDatabase;
+use uuid::Uuid;
+
+fn date(text: &str) -> NaiveDate {
+    text.parse().unwrap()
+}
+
+/// A CV with `n` rows in every section, the last in the alphabet first.
+fn content(title: &str, n: usize) -> Content {
+    let names = || (0..n).rev().map(|n| format!("{title} {n:03}"));
+    let (start, end) = (date("2020-01-01"), date("2024-12-31"));
+    Content {
+        heading: Heading {
+            title: title.into(),
+            full_name: "Ann Lee".into(),
+            headline: "engineer".into(),
+            summary: "Likes databases.".into(),
+        },
+        experiences: names()
+            .map(|company| Experience {
+                company,
+                title: "engineer".into(),
+                description: "services".into(),
+                started_on: start,
+                ended_on: None,
+            })
+            .collect(),
+        educations: names()
+            .map(|institution| Education {
+                institution,
+                degree: "BSc".into(),
+                started_on: start,
+                ended_on: Some(end),
+            })
+            .collect(),
+        skills: names()
+            .map(|name| Skill {
+                name,
+                years: Some(3),
+            })
+            .collect(),
+        languages: names()
+            .map(|name| Language {
+                name,
+                level: "C1".into(),
+            })
+            .collect(),
+        projects: names()
+            .map(|name| Project {
+                name,
+                description: String::new(),
+                url: Some("https://example.org/".into()),
+            })
+            .collect(),
+        certifications: names()
+            .map(|name| Certification {
+                name,
+                issuer: "Example Ltd".into(),
+                issued_on: start,
+                expires_on: Some(end),
+            })
+            .collect(),
+    }
+}
+
+/// Rows in all sections together.
+fn rows(conn: &mut PgConnection) -> i64 {
+    diesel::select(diesel::dsl::sql::<BigInt>(
+        "(SELECT count(*) FROM experiences) + (SELECT count(*) FROM educations)
+             + (SELECT count(*) FROM skills) + (SELECT count(*) FROM languages)
+             + (SELECT count(*) FROM projects) + (SELECT count(*) FROM certifications)",
+    ))
+    .get_result(conn)
+    .unwrap()
+}
+
+#[test]
+fn a_cv_comes_back_as_it_was_stored() {
+    let db = TestDatabase::new();
+    let conn = &mut db.connection();
+    let user = Uuid::new_v4();
+    for n in [0, 1, 12] {
+        let content = content("backend", n);
+        let id = cvs::create(conn, user, &content).unwrap();
+        let cv = cvs::load(conn, id).unwrap();
+        assert_eq!((cv.id, cv.user_id), (id, user));
+        assert_eq!(cv.content, content);
+    }
+}
+
+#[test]
+fn the_cvs_of_a_user_come_with_their_own_sections_the_last_changed_first() {
+    let db = TestDatabase::new();
+    let conn = &mut db.connection();
+    let user = Uuid::new_v4();
+    let [old, new] = ["old", "new"].map(|title| {
+        let content = content(title, 3);
+        cvs::create(conn, user, &content).unwrap()
+    });
+    cvs::create(conn, Uuid::new_v4(), &content("other", 3)).unwrap();
+
+    let loaded = |conn: &mut PgConnection| -> Vec<_> {
+        let all = cvs::load_all(conn, user).unwrap();
+        all.into_iter().map(|cv| (cv.id, cv.content)).collect()
+    };
+    assert_eq!(
+        loaded(conn),
+        [(new, content("new", 3)), (old, content("old", 3))]
+    );
+    cvs::replace(conn, old, &content("newest", 2)).unwrap();
+    assert_eq!(
+        loaded(conn),
+        [(old, content("newest", 2)), (new, content("new", 3))]
+    );
+}
+
+#[test]
+fn the_number_of_queries_does_not_grow() {
+    #[derive(Clone, Default)]
+    struct Counter(Arc<AtomicUsize>);
+    impl Instrumentation for Counter {
+        fn on_connection_event(&mut self, event: InstrumentationEvent<'_>) {
+            if let InstrumentationEvent::StartQuery { .. } = event {
+                self.0.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+    }
+
+    let db = TestDatabase::new();
+    let conn = &mut db.connection();
+    let (few, many) = (Uuid::new_v4(), Uuid::new_v4());
+    let short = cvs::create(conn, few, &content("short", 0)).unwrap();
+    let long = cvs::create(conn, many, &content("long", 40)).unwrap();
+    for _ in 0..9 {
+        cvs::create(conn, many, &content("long", 40)).unwrap();
+    }
+
+    let counter = Counter::default();
+    conn.set_instrumentation(counter.clone());
+    let mut queries = |work: &mut dyn FnMut(&mut PgConnection)| {
+        counter.0.store(0, Ordering::Relaxed);
+        work(conn);
+        counter.0.load(Ordering::Relaxed)
+    };
+    let counts = [
+        queries(&mut |conn| drop(cvs::load(conn, short).unwrap())),
+        queries(&mut |conn| drop(cvs::load(conn, long).unwrap())),
+        queries(&mut |conn| drop(cvs::load_all(conn, few).unwrap())),
+        queries(&mut |conn| assert_eq!(cvs::load_all(conn, many).unwrap().len(), 10)),
+    ];
+    // BEGIN, the CVs, six sections, COMMIT.
+    assert_eq!(counts, [9; 4]);
+}
+
+#[test]
+fn a_cv_is_read_in_one_state() {
+    let db = TestDatabase::new();
+    let conn = &mut db.connection();
+    let states = [content("old", 5), content("new", 7)];
+    let id = cvs::create(conn, Uuid::new_v4(), &states[0]).unwrap();
+    std::thread::scope(|scope| {
+        let mut conn = db.connection();
+        let writer = scope.spawn({
+            let states = &states;
+            move || {
+                for n in 0..60 {
+                    cvs::replace(&mut conn, id, &states[n % 2]).unwrap();
+                }
+            }
+        });
+        let conn = &mut db.connection();
+        while !writer.is_finished() {
+            assert!(states.contains(&cvs::load(conn, id).unwrap().content));
+        }
+    });
+}
+
+#[test]
+fn two_writers_of_one_cv_take_turns() {
+    let db = TestDatabase::new();
+    let conn = &mut db.connection();
+    let id = cvs::create(conn, Uuid::new_v4(), &content("first", 5)).unwrap();
+    std::thread::scope(|scope| {
+        for n in 0..4 {
+            let mut conn = db.connection();
+            scope.spawn(move || {
+                for _ in 0..5 {
+                    cvs::replace(&mut conn, id, &content("next", n)).unwrap();
+                }
+            });
+        }
+    });
+    let last = cvs::load(conn, id).unwrap().content;
+    assert_eq!(last, content("next", last.skills.len()));
+}
+
+#[test]
+fn a_cv_that_breaks_a_rule_is_not_stored_in_part() {
+    let db = TestDatabase::new();
+    let conn = &mut db.connection();
+    let good = content("good", 2);
+    let id = cvs::create(conn, Uuid::new_v4(), &good).unwrap();
+
+    fn early() -> Option<NaiveDate> {
+        Some(date("2019-12-31"))
+    }
+    type Break = fn(&mut Content);
+    let broken: [(&str, Break); 7] = [
+        ("cvs_title_check", |cv| cv.heading.title.clear()),
+        ("experiences_dates_check", |cv| {
+            cv.experiences[1].ended_on = early();
+        }),
+        ("educations_dates_check", |cv| {
+            cv.educations[1].ended_on = early();
+        }),
+        ("skills_years_check", |cv| cv.skills[1].years = Some(-1)),
+        ("languages_level_check", |cv| {
+            cv.languages[1].level = "good".into();
+        }),
+        ("projects_url_check", |cv| {
+            cv.projects[1].url = Some("javascript:alert(1)".into());
+        }),
+        ("certifications_dates_check", |cv| {
+            cv.certifications[1].expires_on = early();
+        }),
+    ];
+    for (rule, breaks) in broken {
+        let mut content = content("broken", 2);
+        breaks(&mut content);
+        let result = cvs::replace(conn, id, &content);
+        assert!(
+            matches!(&result, Err(Error::Invalid { rule: broken }) if broken == rule),
+            "{rule}: {result:?}"
+        );
+        assert_eq!(cvs::load(conn, id).unwrap().content, good);
+        cvs::create(conn, Uuid::new_v4(), &content).unwrap_err();
+    }
+    let stored: i64 = schema::cvs::table.count().get_result(conn).unwrap();
+    assert_eq!(stored, 1);
+}
+
+#[test]
+fn a_cv_goes_with_all_it_says() {
+    let db = TestDatabase::new();
+    let conn = &mut db.connection();
+    let id = cvs::create(conn, Uuid::new_v4(), &content("first", 2)).unwrap();
+    cvs::create(conn, Uuid::new_v4(), &content("second", 1)).unwrap();
+    assert_eq!(rows(conn), 18);
+    assert!(cvs::delete(conn, id).unwrap());
+    assert!(!cvs::delete(conn, id).unwrap());
+    assert_eq!(rows(conn), 6);
+}
+
+#[test]
+fn a_cv_that_is_not_there_is_said_so() {
+    let db = TestDatabase::new();
+    let conn = &mut db.connection();
+    assert_eq!(
+        cvs::load(conn, 7).unwrap_err().to_string(),
+        "there is no CV 7"
+    );
+    let replaced = cvs::replace(conn, 7, &content("first", 1));
+    assert!(matches!(replaced, Err(Error::UnknownCv(7))), "{replaced:?}");
+    assert_eq!(rows(conn), 0);
+    assert_eq!(cvs::load_all(conn, Uuid::new_v4()).unwrap(), []);
+}
