@@ -1,0 +1,4 @@
+//! The service as its users see it.
+
+mod dependencies;
+mod score;
