@@ -1,0 +1,169 @@
+//! What every verb works with: the workspace, its variables, and how to run.
+
+use std::time::Duration;
+
+use crate::database::State;
+use crate::database_url::{DatabaseUrl, Variables};
+use crate::failure::{Failure, Kind, Result};
+use crate::guard;
+use crate::migrations::Migrations;
+use crate::parallel;
+use crate::pg::SqlError;
+use crate::progress::Progress;
+use crate::workspace::{Service, Workspace};
+
+/// The options that every `db` command takes.
+#[derive(clap::Args)]
+pub(crate) struct Options {
+    /// How many services to work on at once
+    #[arg(long, global = true, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..))]
+    jobs: u16,
+    /// How long to wait for another run on the same database
+    #[arg(long, global = true, value_name = "SECONDS", default_value_t = 60)]
+    lock_timeout: u64,
+}
+
+/// The workspace, and how to run.
+pub(crate) struct Context {
+    pub(crate) workspace: Workspace,
+    pub(crate) variables: Variables,
+    pub(crate) jobs: usize,
+    pub(crate) lock_timeout: Duration,
+    pub(crate) progress: Progress,
+}
+
+/// A service with the URL of its database and its migrations: all that is known before connecting.
+pub(crate) struct Target<'w> {
+    pub(crate) service: &'w Service,
+    pub(crate) url: DatabaseUrl,
+    pub(crate) migrations: Migrations,
+}
+
+impl Context {
+    /// Reads the workspace around the working directory.
+    ///
+    /// # Errors
+    /// Faults in the settings or in `.env`.
+    pub(crate) fn new(options: &Options) -> Result<Self> {
+        let here = std::env::current_dir().map_err(|error| {
+            Failure::usage(format!("failed to find the working directory: {error}"))
+        })?;
+        let workspace = Workspace::find(&here)?;
+        let variables = Variables::read(&workspace.root)?;
+        Ok(Self {
+            workspace,
+            variables,
+            jobs: usize::from(options.jobs),
+            lock_timeout: Duration::from_secs(options.lock_timeout),
+            progress: Progress::new(),
+        })
+    }
+
+    /// Resolves the services that `names` ask for; prints the WARNING where one falls back to `DATABASE_URL`.
+    ///
+    /// # Errors
+    /// Every fault of every service: nothing has been connected to yet.
+    pub(crate) fn targets(&self, names: &[String]) -> Result<Vec<Target<'_>>, Vec<Failure>> {
+        let services = self
+            .workspace
+            .select(names)
+            .map_err(|failure| vec![failure])?;
+        let (mut targets, mut failures) = (Vec::new(), Vec::new());
+        for service in services {
+            match self.target(service) {
+                Ok(target) => targets.push(target),
+                Err(failure) => failures.push(failure),
+            }
+        }
+        for warning in targets
+            .iter()
+            .filter_map(|target| target.url.warning(target.service))
+        {
+            self.progress.line(&warning);
+        }
+        if failures.is_empty() {
+            Ok(targets)
+        } else {
+            Err(failures)
+        }
+    }
+
+    fn target<'w>(&self, service: &'w Service) -> Result<Target<'w>> {
+        let url = self.variables.resolve(service)?;
+        Ok(Target {
+            service,
+            url,
+            migrations: Migrations::read(service)?,
+        })
+    }
+
+    /// As [`targets`](Self::targets), and refuses what can be seen to be wrong without connecting.
+    ///
+    /// # Errors
+    /// Also the refusals.
+    pub(crate) fn targets_to_write(
+        &self,
+        names: &[String],
+    ) -> Result<Vec<Target<'_>>, Vec<Failure>> {
+        let targets = self.targets(names)?;
+        let pairs: Vec<_> = targets
+            .iter()
+            .map(|target| (target.service, target.url.clone()))
+            .collect();
+        let refusals = guard::before_connecting(&self.workspace, &pairs);
+        if refusals.is_empty() {
+            Ok(targets)
+        } else {
+            Err(refusals)
+        }
+    }
+
+    /// Reads the state of every target's database, writing nothing.
+    pub(crate) fn read_states(&self, targets: &[Target<'_>]) -> Vec<Result<State>> {
+        parallel::each(self.jobs, targets, |target| {
+            let mut connection = target.url.connect(target.service)?;
+            State::read(&mut connection).map_err(|error| target.failed("read the state of", &error))
+        })
+    }
+
+    /// Refuses when two of the targets are one physical database.
+    ///
+    /// # Errors
+    /// One refusal per pair.
+    pub(crate) fn refuse_shared(
+        targets: &[Target<'_>],
+        states: &[Result<State>],
+    ) -> Result<(), Vec<Failure>> {
+        let known = targets.iter().zip(states).filter_map(|(target, state)| {
+            let state = state.as_ref().ok()?;
+            Some((target.service, &target.url, state.identity.clone()))
+        });
+        let refusals = guard::distinct(known);
+        if refusals.is_empty() {
+            Ok(())
+        } else {
+            Err(refusals)
+        }
+    }
+}
+
+impl Target<'_> {
+    /// A statement of ours that the server refused.
+    pub(crate) fn failed(&self, verb: &str, error: &SqlError) -> Failure {
+        let failure = Failure::new(
+            Kind::Migration,
+            format!(
+                "failed to {verb} database `{}` of service `{}`: {error}",
+                self.url.database, self.service.name
+            ),
+        )
+        .help(format!("{}: {}", self.url.origin, self.url.params));
+        match (&error.hint, error.sqlstate.as_str()) {
+            (Some(hint), _) => failure.help(hint),
+            (None, "42501") => failure.help(
+                "the role needs CREATE on the database for the schema `db_ledger`, and CREATE on the schema of its tables",
+            ),
+            _ => failure,
+        }
+    }
+}

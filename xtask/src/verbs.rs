@@ -1,0 +1,12 @@
+//! One module per verb: its arguments, and `run`, which gives a report.
+
+pub(crate) mod baseline;
+pub(crate) mod create;
+pub(crate) mod down;
+pub(crate) mod history;
+pub(crate) mod migrate;
+pub(crate) mod redo;
+pub(crate) mod revert;
+pub(crate) mod status;
+pub(crate) mod up;
+pub(crate) mod wait;

@@ -1,0 +1,97 @@
+//! `db baseline`: an existing database becomes the service's, its migrations marked as applied without running.
+
+use crate::context::{Context, Target};
+use crate::failure::{Failure, Kind, Result};
+use crate::ledger;
+use crate::pg::Ident;
+use crate::report::{GOOD, Outcome, Report, count};
+use crate::session::Session;
+use crate::verbs::migrate::outcome;
+
+/// Take over an existing database: mark migrations as applied without running them
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// The service
+    service: String,
+    /// The newest version that the database already has; all of the folder's if not given
+    #[arg(long, value_name = "VERSION")]
+    to: Option<String>,
+}
+
+pub(crate) fn run(context: &Context, args: &Args) -> Result<Report, Vec<Failure>> {
+    let targets = context.targets_to_write(std::slice::from_ref(&args.service))?;
+    Ok(targets
+        .iter()
+        .map(|target| match baseline(context, target, args) {
+            Ok(summary) => outcome(target, summary),
+            Err(failure) => Outcome {
+                failure: Some(failure),
+                ..outcome(target, "not changed".to_owned())
+            },
+        })
+        .collect())
+}
+
+fn baseline(context: &Context, target: &Target<'_>, args: &Args) -> Result<String> {
+    let step = context.progress.step(&target.service.name);
+    let last = args
+        .to
+        .as_ref()
+        .map(|to| target.migrations.named(target.service, to))
+        .transpose()?;
+    let session = Session::open_unclaimed(context, target, &step)?;
+    if let Some(owner) = session
+        .state
+        .owner()
+        .filter(|owner| *owner != target.service.name)
+    {
+        return Err(Failure::new(
+            Kind::WrongDatabase,
+            format!(
+                "refused: database `{}` belongs to service `{owner}`, not to service `{}`",
+                target.url.database, target.service.name
+            ),
+        )
+        .help(format!("{}: {}", target.url.origin, target.url.params)));
+    }
+    let unknown = target.migrations.plan(&session.state.versions()).unknown;
+    if !unknown.is_empty() {
+        return Err(Failure::new(
+            Kind::WrongDatabase,
+            format!(
+                "refused: applied migrations are not in the service's folder: {}",
+                unknown.join(", ")
+            ),
+        )
+        .help(format!("{}: {}", target.url.origin, target.url.params)));
+    }
+    let mut session = session.claim()?;
+    let failed = |error| target.failed("baseline", &error);
+    let pending = target.migrations.plan(&session.state.versions()).pending;
+    let wanted = pending
+        .into_iter()
+        .filter(|migration| last.is_none_or(|last| migration.version <= last.version));
+    let history = Ident(&session.state.history_schema).to_string();
+    session.connection.execute("BEGIN").map_err(failed)?;
+    let mut marked = 0;
+    for migration in wanted {
+        let sql = format!(
+            "INSERT INTO {history}.__diesel_schema_migrations (version) VALUES ($1) RETURNING run_on::text"
+        );
+        let run_on = session
+            .connection
+            .query_text(&sql, &[&migration.version])
+            .map_err(failed)?
+            .unwrap_or_default();
+        ledger::note(&mut session.connection, migration, "baseline", &run_on).map_err(failed)?;
+        marked += 1;
+    }
+    session.connection.execute("COMMIT").map_err(failed)?;
+    Ok(match marked {
+        0 => "nothing to mark".to_owned(),
+        number => format!(
+            "{GOOD}marked {} as applied{GOOD:#}, without running",
+            count(number, "migration")
+        ),
+    })
+}

@@ -1,0 +1,191 @@
+//! `db create`: the databases that are missing, each stamped with its owner.
+
+use std::time::Duration;
+
+use crate::context::{Context, Target};
+use crate::database::State;
+use crate::failure::{Failure, Kind, Result};
+use crate::pg::{Connection, Ident, SqlError};
+use crate::report::{GOOD, Outcome, Report};
+use crate::session::Session;
+use crate::verbs::migrate::outcome;
+use crate::{guard, ledger, parallel};
+
+/// Create the databases that are missing, and stamp their owner
+#[derive(clap::Args, Default)]
+pub(crate) struct Args {
+    /// The services; all that have a database if none is named
+    #[arg(value_name = "SERVICE")]
+    services: Vec<String>,
+    /// Print the script for a database administrator instead; connects to nothing
+    #[arg(long)]
+    sql: bool,
+}
+
+pub(crate) fn run(context: &Context, args: &Args) -> Result<Report, Vec<Failure>> {
+    let targets = context.targets_to_write(&args.services)?;
+    if args.sql {
+        return Ok(Report::data(
+            targets.iter().map(script).collect::<Vec<_>>().join("\n"),
+        ));
+    }
+    let found = parallel::each(context.jobs, &targets, look);
+    let known = targets.iter().zip(&found).filter_map(|(target, found)| {
+        let system = match found.as_ref().ok()? {
+            Found::Existing(state) => &state.identity.system,
+            Found::Missing { system } => system,
+        };
+        Some((
+            target.service,
+            &target.url,
+            (system.clone(), target.url.database.clone()),
+        ))
+    });
+    let refusals = guard::distinct(known);
+    if !refusals.is_empty() {
+        return Err(refusals);
+    }
+    let work: Vec<_> = targets.iter().zip(found).collect();
+    Ok(parallel::each(context.jobs, &work, |(target, found)| {
+        let made = found
+            .as_ref()
+            .map_err(Clone::clone)
+            .and_then(|found| create(context, target, found));
+        match made {
+            Ok(summary) => outcome(target, summary),
+            Err(failure) => Outcome {
+                failure: Some(failure),
+                ..outcome(target, "not created".to_owned())
+            },
+        }
+    })
+    .into_iter()
+    .collect())
+}
+
+/// What is there before we write.
+enum Found {
+    Existing(Box<State>),
+    /// The server's identity.
+    Missing {
+        system: String,
+    },
+}
+
+fn look(target: &Target<'_>) -> Result<Found> {
+    match Connection::open(&target.url.params) {
+        Ok(mut connection) => {
+            let state = State::read(&mut connection)
+                .map_err(|error| target.failed("read the state of", &error))?;
+            Ok(Found::Existing(Box::new(state)))
+        }
+        Err(reason) => {
+            let unreachable = |reason: &str| target.url.unreachable(target.service, reason);
+            // If the server itself can't be reached either, the first reason is the better one.
+            let mut server = target
+                .url
+                .connect_server()
+                .map_err(|_| unreachable(&reason))?;
+            if target.url.exists().map_err(|_| unreachable(&reason))? {
+                return Err(unreachable(&reason));
+            }
+            let state =
+                State::read(&mut server).map_err(|error| target.failed("look for", &error))?;
+            Ok(Found::Missing {
+                system: state.identity.system,
+            })
+        }
+    }
+}
+
+fn create(context: &Context, target: &Target<'_>, found: &Found) -> Result<String> {
+    let step = context.progress.step(&target.service.name);
+    let created = match found {
+        Found::Existing(state) => {
+            guard::owned(
+                &context.workspace,
+                target.service,
+                &target.url,
+                &target.migrations,
+                state,
+            )?;
+            if state.owner().is_some() && state.has_history {
+                return Ok("exists".to_owned());
+            }
+            false
+        }
+        Found::Missing { .. } => create_database(target)?,
+    };
+    Session::open(context, target, &step)?;
+    Ok(match created {
+        true => format!(
+            "{GOOD}created{GOOD:#}, owned by service `{}`",
+            target.service.name
+        ),
+        false => format!(
+            "exists, {GOOD}claimed{GOOD:#} for service `{}`",
+            target.service.name
+        ),
+    })
+}
+
+/// Creates the database; `false` if somebody else did meanwhile.
+fn create_database(target: &Target<'_>) -> Result<bool> {
+    let mut server = target
+        .url
+        .connect_server()
+        .map_err(|reason| target.url.unreachable(target.service, &reason))?;
+    let sql = format!("CREATE DATABASE {}", Ident(&target.url.database));
+    let mut tries = 0;
+    loop {
+        let Err(error) = server.execute(&sql) else {
+            return Ok(true);
+        };
+        match error.sqlstate.as_str() {
+            // The template is being copied by somebody else, or looked at.
+            "55006" if tries < 50 => {
+                tries += 1;
+                std::thread::sleep(Duration::from_millis(100));
+            }
+            _ if target.url.exists().unwrap_or(false) => return Ok(false),
+            _ => return Err(not_created(target, &error)),
+        }
+    }
+}
+
+fn not_created(target: &Target<'_>, error: &SqlError) -> Failure {
+    let failure = Failure::new(
+        Kind::Migration,
+        format!(
+            "failed to create database `{}` of service `{}`: {error}",
+            target.url.database, target.service.name
+        ),
+    )
+    .help(format!("{}: {}", target.url.origin, target.url.params));
+    match error.sqlstate.as_str() {
+        "42501" => failure.help(format!(
+            "the role may not create databases: have an administrator run what `cargo xtask db create {} --sql` prints",
+            target.service.name
+        )),
+        _ => failure,
+    }
+}
+
+fn script(target: &Target<'_>) -> String {
+    let database = Ident(&target.url.database);
+    let role = target
+        .url
+        .params
+        .get("user")
+        .map(|role| Ident(role).to_string());
+    let (owner, set_role) = match &role {
+        Some(role) => (format!(" OWNER {role}"), format!("SET ROLE {role};\n")),
+        None => (String::new(), String::new()),
+    };
+    format!(
+        "-- service {}: run with psql as a role that may create databases\n\\set ON_ERROR_STOP on\n\
+         CREATE DATABASE {database}{owner};\n\\connect {database}\n{set_role}{}",
+        target.service.name,
+        ledger::claim_script(&target.service.name)
+    )
+}

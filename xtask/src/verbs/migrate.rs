@@ -1,0 +1,304 @@
+//! `db migrate`: apply what is pending.
+
+use crate::apply::{self, Done};
+use crate::context::{Context, Target};
+use crate::database::State;
+use crate::failure::{Failure, Result};
+use crate::migrations::Migration;
+use crate::report::{GOOD, NOTE, Outcome, Report, count, duration};
+use crate::session::Session;
+use crate::{guard, ledger, parallel, pg};
+
+/// Apply the pending migrations
+#[derive(clap::Args, Default)]
+pub(crate) struct Args {
+    /// The services; all that have a database if none is named
+    #[arg(value_name = "SERVICE")]
+    services: Vec<String>,
+    /// Stop after this version (a version, or the name of a migration's folder)
+    #[arg(long, value_name = "VERSION")]
+    to: Option<String>,
+    /// Only list what would be applied
+    #[arg(long, conflicts_with = "sql")]
+    dry_run: bool,
+    /// Print one script per service instead, bookkeeping included
+    #[arg(long)]
+    sql: bool,
+    /// Go on although applied migrations were edited since, and take their new text as the applied one
+    #[arg(long)]
+    accept_edited: bool,
+}
+
+pub(crate) fn run(context: &Context, args: &Args) -> Result<Report, Vec<Failure>> {
+    let targets = context.targets_to_write(&args.services)?;
+    // Before anything is written, `--to` must make sense for every service.
+    let limits = targets
+        .iter()
+        .map(|target| limit(target, args))
+        .collect::<Result<Vec<_>>>()?;
+    let states = context.read_states(&targets);
+    Context::refuse_shared(&targets, &states)?;
+    let work: Vec<_> = targets.iter().zip(limits).zip(states).collect();
+    let jobs = if args.sql { 1 } else { context.jobs };
+    let outcomes = parallel::each(jobs, &work, |((target, limit), state)| {
+        let state = state.as_ref().map_err(Clone::clone)?;
+        guard::owned(
+            &context.workspace,
+            target.service,
+            &target.url,
+            &target.migrations,
+            state,
+        )?;
+        let accept = args.accept_edited;
+        if !accept {
+            guard::unedited(target.service, &target.migrations, state)?;
+        }
+        let pending = pending(target, limit.as_deref(), state);
+        Ok(if args.sql {
+            Planned::Script(script(target, &pending, state))
+        } else if args.dry_run {
+            Planned::Done(listed(target, &pending))
+        } else if pending.is_empty() && settled(target, state) {
+            Planned::Done(outcome(target, format!("up to date at {}", current(state))))
+        } else {
+            Planned::Done(migrate(context, target, limit.as_deref(), accept)?)
+        })
+    });
+    if args.sql {
+        return Ok(scripts(outcomes));
+    }
+    Ok(targets
+        .iter()
+        .zip(outcomes)
+        .map(|(target, planned)| match planned {
+            Ok(Planned::Done(outcome)) => outcome,
+            Ok(Planned::Script(_)) => outcome(target, String::new()),
+            Err(failure) => Outcome {
+                failure: Some(failure),
+                ..outcome(target, "not migrated".to_owned())
+            },
+        })
+        .collect())
+}
+
+/// What became of one service.
+enum Planned {
+    Done(Outcome),
+    Script(String),
+}
+
+fn limit(target: &Target<'_>, args: &Args) -> Result<Option<String>> {
+    let named = args
+        .to
+        .as_ref()
+        .map(|to| target.migrations.named(target.service, to))
+        .transpose()?;
+    Ok(named.map(|migration| migration.version.clone()))
+}
+
+fn pending<'t>(target: &'t Target<'_>, limit: Option<&str>, state: &State) -> Vec<&'t Migration> {
+    let mut pending = target.migrations.plan(&state.versions()).pending;
+    pending.retain(|migration| limit.is_none_or(|limit| migration.version.as_str() <= limit));
+    pending
+}
+
+/// Whether the bookkeeping is complete, too.
+fn settled(target: &Target<'_>, state: &State) -> bool {
+    state.owner().is_some()
+        && state.has_history
+        && state.unrecorded().is_empty()
+        && state.edited(&target.migrations).is_empty()
+}
+
+fn current(state: &State) -> String {
+    state.applied.last().map_or_else(
+        || "the beginning".to_owned(),
+        |applied| applied.version.clone(),
+    )
+}
+
+pub(crate) fn outcome(target: &Target<'_>, summary: String) -> Outcome {
+    Outcome {
+        service: target.service.name.clone(),
+        database: target.url.database.clone(),
+        summary,
+        details: Vec::new(),
+        failure: None,
+    }
+}
+
+/// Applies what is pending once the lock is held.
+fn migrate(
+    context: &Context,
+    target: &Target<'_>,
+    limit: Option<&str>,
+    accept: bool,
+) -> Result<Outcome> {
+    let step = context.progress.step(&target.service.name);
+    let mut session = Session::open(context, target, &step)?;
+    if accept {
+        accept_edited(&mut session)?;
+    } else {
+        guard::unedited(target.service, &target.migrations, &session.state)?;
+    }
+    let pending = pending(target, limit, &session.state);
+    let plan = target.migrations.plan(&session.state.versions());
+    let (mut done, mut failure) = (Vec::new(), None);
+    for (index, migration) in pending.iter().enumerate() {
+        step.say(&format!(
+            "applying {} ({}/{})",
+            migration.name,
+            index + 1,
+            pending.len()
+        ));
+        let applied = match apply::recover(&mut session, migration) {
+            Ok(Some(recovered)) => Ok(recovered),
+            Ok(None) => apply::up(&mut session, migration),
+            Err(failure) => Err(failure),
+        };
+        match applied {
+            Ok(mut applied) => {
+                if plan
+                    .out_of_order
+                    .iter()
+                    .any(|late| late.version == migration.version)
+                {
+                    applied.notes.push(
+                        "older than what was applied before: merged from another branch?"
+                            .to_owned(),
+                    );
+                }
+                done.push(applied);
+            }
+            Err(error) => {
+                let not_run = &pending[index + 1..];
+                failure = Some(match not_run {
+                    [] => error,
+                    [next, ..] => error.help(format!(
+                        "not run: {} after it, from `{}` on",
+                        count(not_run.len(), "migration"),
+                        next.name
+                    )),
+                });
+                break;
+            }
+        }
+    }
+    let time = done.iter().map(|done| done.duration).sum();
+    let summary = match (&failure, done.len()) {
+        (Some(_), number) => format!("failed after {}", count(number, "migration")),
+        (None, 0) => format!("up to date at {}", current(&session.state)),
+        (None, number) => format!(
+            "{GOOD}applied {}{GOOD:#} in {}",
+            count(number, "migration"),
+            duration(time)
+        ),
+    };
+    Ok(Outcome {
+        details: done.iter().map(detail).collect(),
+        failure,
+        ..outcome(target, summary)
+    })
+}
+
+/// The line of one migration that was run, with what was said meanwhile.
+pub(crate) fn detail(done: &Done) -> String {
+    let mut line = format!("{}  {}", done.name, duration(done.duration));
+    for note in &done.notes {
+        line.push_str(&format!("\n{NOTE}note{NOTE:#}: {note}"));
+    }
+    line
+}
+
+fn accept_edited(session: &mut Session<'_>) -> Result<()> {
+    let target = session.target;
+    for version in session.state.edited(&target.migrations) {
+        let applied = session
+            .state
+            .applied
+            .iter()
+            .find(|applied| applied.version == version);
+        if let (Some(migration), Some(applied)) = (target.migrations.get(&version), applied) {
+            ledger::note(
+                &mut session.connection,
+                migration,
+                "accept",
+                &applied.run_on,
+            )
+            .map_err(|error| target.failed("acknowledge an edit in", &error))?;
+        }
+    }
+    session.read_again()
+}
+
+fn listed(target: &Target<'_>, pending: &[&Migration]) -> Outcome {
+    let summary = match pending.len() {
+        0 => "nothing pending".to_owned(),
+        number => format!("{NOTE}would apply {}{NOTE:#}", count(number, "migration")),
+    };
+    let mark = |migration: &&Migration| match migration.in_transaction {
+        true => migration.name.clone(),
+        false => format!("{}  (without a transaction)", migration.name),
+    };
+    Outcome {
+        details: pending.iter().map(mark).collect(),
+        ..outcome(target, summary)
+    }
+}
+
+/// Everything that `db migrate` would run, for `psql -v ON_ERROR_STOP=1 -f`.
+fn script(target: &Target<'_>, pending: &[&Migration], state: &State) -> String {
+    let mut sql = format!(
+        "-- service {}: {} on database {}, written by cargo xtask {}\n\\set ON_ERROR_STOP on\n",
+        target.service.name,
+        count(pending.len(), "migration"),
+        pg::Ident(&target.url.database),
+        ledger::TOOL
+    );
+    if pending.is_empty() {
+        return sql;
+    }
+    if state.owner().is_none() {
+        sql.push_str(&format!(
+            "\nBEGIN;\n{}COMMIT;\n",
+            ledger::claim_script(&target.service.name)
+        ));
+    }
+    if !state.has_history {
+        sql.push('\n');
+        sql.push_str(&ledger::create_history(&state.history_schema));
+    }
+    for migration in pending {
+        let books = ledger::applied_script(migration, &state.history_schema);
+        let (begin, commit) = if migration.in_transaction {
+            ("BEGIN;\n", "COMMIT;\n")
+        } else {
+            ("", "")
+        };
+        let reset = "RESET SESSION AUTHORIZATION;\nRESET ALL;\n";
+        // The text may end in a comment, or without a semicolon.
+        let up = migration.up.trim_end();
+        sql.push_str(&format!(
+            "\n-- {}\n{begin}{up}\n;\n{reset}{books}{commit}",
+            migration.name
+        ));
+    }
+    sql
+}
+
+fn scripts(outcomes: Vec<Result<Planned>>) -> Report {
+    let mut report = Report::default();
+    for planned in outcomes {
+        match planned {
+            Ok(Planned::Script(sql)) => {
+                if !report.data.is_empty() {
+                    report.data.push('\n');
+                }
+                report.data.push_str(&sql);
+            }
+            Ok(Planned::Done(_)) => {}
+            Err(failure) => report.failures.push(failure),
+        }
+    }
+    report
+}

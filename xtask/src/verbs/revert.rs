@@ -1,0 +1,146 @@
+//! `db revert`: run down.sql, newest first.
+
+use crate::apply::{self, Done};
+use crate::confirm::{self, Confirmation};
+use crate::context::{Context, Target};
+use crate::database::State;
+use crate::failure::{Failure, Result};
+use crate::guard;
+use crate::migrations::Migration;
+use crate::progress::Step;
+use crate::report::{GOOD, Outcome, Report, count, duration};
+use crate::session::Session;
+use crate::verbs::migrate::{detail, outcome};
+
+/// Revert the newest migrations of a service with their down.sql
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// The service
+    service: String,
+    /// How many to revert
+    #[arg(short, value_name = "N", default_value_t = 1, conflicts_with_all = ["to", "all"])]
+    number: usize,
+    /// Revert what is newer than this version; it stays applied
+    #[arg(long, value_name = "VERSION", conflicts_with = "all")]
+    to: Option<String>,
+    /// Revert every migration; destructive, so it asks
+    #[arg(long)]
+    all: bool,
+    #[command(flatten)]
+    confirmation: Confirmation,
+}
+
+pub(crate) fn run(context: &Context, args: &Args) -> Result<Report, Vec<Failure>> {
+    let targets = context.targets_to_write(std::slice::from_ref(&args.service))?;
+    Ok(targets
+        .iter()
+        .map(|target| revert(context, target, args))
+        .collect())
+}
+
+fn revert(context: &Context, target: &Target<'_>, args: &Args) -> Outcome {
+    let step = context.progress.step(&target.service.name);
+    let mut done = Vec::new();
+    let result = (|| {
+        let newer_than = args
+            .to
+            .as_ref()
+            .map(|to| target.migrations.named(target.service, to))
+            .transpose()?;
+        let choose = |state: &State| match (args.all, newer_than) {
+            (true, _) => newest(target, state, usize::MAX),
+            (false, None) => newest(target, state, args.number),
+            (false, Some(last)) => {
+                let newer = state
+                    .applied
+                    .iter()
+                    .filter(|applied| applied.version > last.version)
+                    .count();
+                newest(target, state, newer)
+            }
+        };
+        if args.all {
+            let state = read_state(target)?;
+            guard::owned(
+                &context.workspace,
+                target.service,
+                &target.url,
+                &target.migrations,
+                &state,
+            )?;
+            let what = format!(
+                "every table and row of {}",
+                count(choose(&state)?.len(), "migration")
+            );
+            confirm::destructive(&args.confirmation, &target.url, target.service, &what)?;
+        }
+        let mut session = Session::open(context, target, &step)?;
+        let chosen = choose(&session.state)?;
+        revert_all(&mut session, &chosen, &step, &mut done)
+    })();
+    let time = done.iter().map(|done: &Done| done.duration).sum();
+    let summary = match (&result, done.len()) {
+        (Err(_), number) => format!("failed after {}", count(number, "migration")),
+        (Ok(()), 0) => "nothing to revert".to_owned(),
+        (Ok(()), number) => format!(
+            "{GOOD}reverted {}{GOOD:#} in {}",
+            count(number, "migration"),
+            duration(time)
+        ),
+    };
+    Outcome {
+        details: done.iter().map(detail).collect(),
+        failure: result.err(),
+        ..outcome(target, summary)
+    }
+}
+
+fn read_state(target: &Target<'_>) -> Result<State> {
+    let mut connection = target.url.connect(target.service)?;
+    State::read(&mut connection).map_err(|error| target.failed("read the state of", &error))
+}
+
+/// The `number` newest applied migrations, newest first, with their down.sql: all of them are read before one is run.
+///
+/// By version, as Diesel reverts, not by the time of application.
+///
+/// # Errors
+/// One that can't be reverted.
+pub(crate) fn newest<'t>(
+    target: &'t Target<'_>,
+    state: &State,
+    number: usize,
+) -> Result<Vec<(&'t Migration, String)>> {
+    state
+        .applied
+        .iter()
+        .rev()
+        .take(number)
+        .map(|applied| {
+            let migration = target.migrations.named(target.service, &applied.version)?;
+            Ok((migration, migration.down()?))
+        })
+        .collect()
+}
+
+/// Reverts `chosen` in order; `done` gets those that were.
+///
+/// # Errors
+/// The first that fails; the ones before stay reverted.
+pub(crate) fn revert_all(
+    session: &mut Session<'_>,
+    chosen: &[(&Migration, String)],
+    step: &Step<'_>,
+    done: &mut Vec<Done>,
+) -> Result<()> {
+    for (index, (migration, down)) in chosen.iter().enumerate() {
+        step.say(&format!(
+            "reverting {} ({}/{})",
+            migration.name,
+            index + 1,
+            chosen.len()
+        ));
+        done.push(apply::down(session, migration, down)?);
+    }
+    Ok(())
+}
