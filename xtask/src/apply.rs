@@ -118,7 +118,7 @@ fn in_transaction(
         let _ = session.reset();
         let _ = session.connection.query(
             "INSERT INTO db_ledger.run (version, name, direction, checksum, started_at, finished_at, run_by, outcome, error)
-             VALUES ($1, $2, $3, $4, $5::timestamptz, clock_timestamp(), $6, 'failed', $7)",
+             VALUES ($1, $2, $3, $4, $5::timestamptz, clock_timestamp(), session_user || $6, 'failed', $7)",
             &[
                 &migration.version,
                 &migration.name,
@@ -155,7 +155,7 @@ fn keep_books(
     let sql = format!(
         "WITH changed AS ({change})
          INSERT INTO db_ledger.run (version, name, direction, checksum, started_at, finished_at, run_by, outcome, run_on)
-         SELECT $1, $2, $3, $4, $5::timestamptz, clock_timestamp(), $6, 'done', run_on FROM changed"
+         SELECT $1, $2, $3, $4, $5::timestamptz, clock_timestamp(), session_user || $6, 'done', run_on FROM changed"
     );
     let values: [&str; 6] = [
         &migration.version,
@@ -178,7 +178,7 @@ fn without_transaction(
 ) -> Result<(), SqlError> {
     let row = session.connection.query_text(
         "INSERT INTO db_ledger.run (version, name, direction, checksum, run_by, outcome, indexes_before)
-         SELECT $1, $2, $3, $4, $5, 'started', (SELECT array_agg(indexrelid) FROM pg_index) RETURNING id::text",
+         SELECT $1, $2, $3, $4, session_user || $5, 'started', (SELECT array_agg(indexrelid) FROM pg_index) RETURNING id::text",
         &[&migration.version, &migration.name, direction.word(), &migration.checksum(), &ledger::run_by()],
     )?;
     let row = row.unwrap_or_default();

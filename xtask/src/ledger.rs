@@ -157,7 +157,7 @@ pub(crate) fn note(
     connection
         .query(
             "INSERT INTO db_ledger.run (version, name, direction, checksum, finished_at, run_by, outcome, run_on)
-             VALUES ($1, $2, $3, $4, clock_timestamp(), $5, 'done', $6::timestamp)",
+             VALUES ($1, $2, $3, $4, clock_timestamp(), session_user || $5, 'done', $6::timestamp)",
             &[&migration.version, &migration.name, direction, &migration.checksum(), &run_by(), run_on],
         )
         .map(drop)
@@ -187,7 +187,7 @@ pub(crate) fn applied_script(migration: &Migration, history_schema: &str) -> Str
     format!(
         "WITH applied AS (\n    INSERT INTO {}.__diesel_schema_migrations (version) VALUES ({}) RETURNING version, run_on\n)\n\
          INSERT INTO db_ledger.run (version, name, direction, checksum, finished_at, run_by, outcome, run_on)\n\
-         SELECT version, {}, 'up', {}, clock_timestamp(), session_user || ' by script', 'done', run_on FROM applied;\n",
+         SELECT version, {}, 'up', {}, clock_timestamp(), session_user || ' by a script', 'done', run_on FROM applied;\n",
         Ident(history_schema),
         Literal(&migration.version),
         Literal(&migration.name),
@@ -195,17 +195,12 @@ pub(crate) fn applied_script(migration: &Migration, history_schema: &str) -> Str
     )
 }
 
-/// Who runs this, as far as a process can know: the account on the machine it runs on.
+/// Who runs this, as far as a process can know, to be put after the database role: the account and the machine.
 pub(crate) fn run_by() -> String {
     let variable = |names: &[&str]| names.iter().find_map(|name| std::env::var(name).ok());
-    let user = variable(&["USER", "LOGNAME", "USERNAME"]);
+    let user = variable(&["USER", "LOGNAME", "USERNAME"]).unwrap_or_else(|| "somebody".to_owned());
     let host = variable(&["HOSTNAME"])
         .or_else(|| std::fs::read_to_string("/proc/sys/kernel/hostname").ok())
-        .map(|name| name.trim().to_owned());
-    let account = match (user, host) {
-        (Some(user), Some(host)) => format!("{user}@{host}"),
-        (Some(one), None) | (None, Some(one)) => one,
-        (None, None) => "unknown".to_owned(),
-    };
-    format!("{account} (cargo xtask {TOOL})")
+        .map_or_else(|| "an unnamed machine".to_owned(), |name| name.trim().to_owned());
+    format!(" for {user} on {host} (cargo xtask {TOOL})")
 }

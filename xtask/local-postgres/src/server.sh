@@ -1,16 +1,18 @@
 # Runs one PostgreSQL server, as the command of a container or as a detached process; never as root.
 #
-# A durable server (LP_IDLE=0) is `postgres` itself. A throw-away one is watched by this script, which stops it and
-# removes its folder when nobody has been connected for LP_IDLE seconds: nothing has to outlive the tests, so
-# nothing leaks however they die. PostgreSQL's own settings are the arguments.
+# A throw-away server is stopped, and its folder removed, when nobody has been connected for LP_IDLE seconds: no
+# process of the tests has to see to it, so nothing leaks however they die. PostgreSQL's own settings are the arguments.
 #
 #   LP_FOLDER     holds the data folder; removed by a throw-away server at its end
 #   LP_BIN        PostgreSQL's programs; empty: look for them
 #   LP_PORT       TCP port
 #   LP_PASSWORD   of the superuser, `postgres`
-#   LP_IDLE       seconds; 0: run for ever
+#   LP_IDLE       seconds; 0: a durable server, which runs until it is stopped
+#   LP_LINGER     seconds to stay after a failure, so that a container's log can be read
 set -eu
 umask 077
+trap 'status=$?; [ "$status" = 0 ] || { echo "local-postgres: failed"; sleep "${LP_LINGER:-0}"; }' EXIT
+mkdir -p "$LP_FOLDER"
 data=$LP_FOLDER/pgdata
 
 bin=${LP_BIN:-}
@@ -36,25 +38,19 @@ if [ ! -s "$data/PG_VERSION" ]; then
 fi
 unset LP_PASSWORD
 
-if [ "$LP_IDLE" = 0 ]; then
-    exec "$bin/postgres" -D "$data" -p "$LP_PORT" "$@"
-fi
-
 trap '' HUP
-trap 'stop' TERM INT
-stop() {
-    # Nobody needs a checkpoint of data that is about to be removed.
-    kill -QUIT "$server" 2>/dev/null || true
-    wait "$server" 2>/dev/null || true
-    rm -rf "$LP_FOLDER" 2>/dev/null || true
-    exit 0
-}
-
 "$bin/postgres" -D "$data" -p "$LP_PORT" "$@" 2>&1 &
 server=$!
-port=$(printf '%04X' "$LP_PORT")
+
+if [ "$LP_IDLE" = 0 ]; then
+    # `postgres` itself would take a container's SIGTERM as a request to wait for its clients.
+    trap 'kill -INT "$server" 2>/dev/null || true' TERM INT
+    while kill -0 "$server" 2>/dev/null; do wait "$server" || status=$?; done
+    exit "${status:-0}"
+fi
 
 # Somebody is connected: a read of the kernel's table, since a session of our own would count as well.
+port=$(printf '%04X' "$LP_PORT")
 connected() {
     if [ -r /proc/net/tcp ]; then
         while read -r _ local _ state _; do
@@ -65,19 +61,36 @@ connected() {
     netstat -an -p tcp | grep -q "[.:]$LP_PORT .*ESTABLISHED"
 }
 
-# Sessions shorter than a poll still make or drop a database, which touches `base`.
-poll=$((LP_IDLE < 50 ? (LP_IDLE + 9) / 10 : 5))
-idle=0
-touch "$LP_FOLDER/seen"
-while [ "$idle" -lt "$LP_IDLE" ]; do
-    sleep "$poll" &
-    wait $! || true
-    kill -0 "$server" 2>/dev/null || break
-    if connected || [ "$data/base" -nt "$LP_FOLDER/seen" ]; then
-        idle=0
-        touch "$LP_FOLDER/seen"
-    else
-        idle=$((idle + poll))
-    fi
-done
+# Nobody needs a checkpoint of data that is about to be removed.
+stop() {
+    kill -QUIT "$server" 2>/dev/null || true
+    while kill -0 "$server" 2>/dev/null; do sleep 0.1 || sleep 1; done
+    rm -rf "$LP_FOLDER" 2>/dev/null || true
+}
+
+# Sessions that are shorter than a poll still make or drop a database, which touches `base`.
+watch() {
+    trap - TERM INT
+    poll=$((LP_IDLE < 50 ? (LP_IDLE + 9) / 10 : 5))
+    idle=0
+    touch "$LP_FOLDER/seen"
+    while kill -0 "$server" 2>/dev/null && [ "$idle" -lt "$LP_IDLE" ]; do
+        sleep "$poll"
+        if connected || [ "$data/base" -nt "$LP_FOLDER/seen" ]; then
+            idle=0
+            touch "$LP_FOLDER/seen" 2>/dev/null || break
+        else
+            idle=$((idle + poll))
+        fi
+    done
+    stop
+}
+
+trap 'kill -QUIT "$server" 2>/dev/null || true' TERM INT
+# A process of its own: it does its work even if this one is killed.
+watch &
+watcher=$!
+while kill -0 "$server" 2>/dev/null; do wait "$server" || status=$?; done
+kill "$watcher" 2>/dev/null || true
 stop
+exit "${status:-0}"

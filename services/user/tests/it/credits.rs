@@ -1,6 +1,10 @@
+use std::time::Duration;
+
+use diesel::dsl::sql;
 use diesel::prelude::*;
 use diesel::result::DatabaseErrorKind::{CheckViolation, UniqueViolation};
 use diesel::result::Error::DatabaseError;
+use diesel::sql_types::Bool;
 use local_postgres::TestDatabase;
 use user::models::TopupCredit;
 use user::{Error, Result, credits, profiles};
@@ -11,21 +15,37 @@ fn user(conn: &mut PgConnection, name: &str) -> Uuid {
     profiles::register(conn, &email, name).unwrap().id
 }
 
-/// Runs `work` on `n` connections at once.
-fn at_once(
+type Booking = Result<TopupCredit>;
+
+/// Runs `late` while the transaction of `early` is still open, and commits that one as soon as
+/// `late` waits for it: two writers at once, the same way in every run.
+fn overlap(
     db: &TestDatabase,
-    n: usize,
-    work: impl Fn(usize, &mut PgConnection) -> Result<TopupCredit> + Sync,
-) -> Vec<Result<TopupCredit>> {
+    early: impl FnOnce(&mut PgConnection) -> Booking,
+    late: impl FnOnce(&mut PgConnection) -> Booking + Send,
+) -> (Booking, Booking) {
+    let (mut conn, mut late_conn) = (db.connection(), db.connection());
     std::thread::scope(|scope| {
-        let threads: Vec<_> = (0..n)
-            .map(|n| {
-                let (mut conn, work) = (db.connection(), &work);
-                scope.spawn(move || work(n, &mut conn))
-            })
-            .collect();
-        threads.into_iter().map(|t| t.join().unwrap()).collect()
+        let mut late_thread = None;
+        let first = conn.transaction(|conn| {
+            let first = early(conn);
+            let thread = scope.spawn(move || late(&mut late_conn));
+            while !thread.is_finished() && !somebody_waits(conn) {
+                std::thread::sleep(Duration::from_millis(5));
+            }
+            late_thread = Some(thread);
+            first
+        });
+        (first, late_thread.unwrap().join().unwrap())
     })
+}
+
+fn somebody_waits(conn: &mut PgConnection) -> bool {
+    diesel::select(sql::<Bool>(
+        "EXISTS (SELECT FROM pg_locks WHERE NOT granted AND pg_backend_pid() = ANY (pg_blocking_pids(pid)))",
+    ))
+    .get_result(conn)
+    .unwrap()
 }
 
 /// Entries count from 1 and each balance is the sum so far.
@@ -129,54 +149,93 @@ fn a_payment_is_booked_in_one_way() {
 }
 
 #[test]
-fn a_payment_sent_many_times_at_once_counts_once() {
+fn a_payment_sent_twice_at_once_counts_once() {
     let db = TestDatabase::new();
     let conn = &mut db.connection();
     let ann = user(conn, "ann");
-    let entries = at_once(&db, 8, |_, conn| credits::top_up(conn, ann, 100, "pay-1"));
-    for entry in entries {
-        assert_eq!(entry.unwrap().entry, 1);
-    }
+    let book = |conn: &mut PgConnection| credits::top_up(conn, ann, 100, "pay-1");
+    let (first, second) = overlap(&db, book, book);
+    assert_eq!(first.unwrap(), second.unwrap());
     assert_eq!(credits::balance(conn, ann).unwrap(), 100);
 }
 
 #[test]
-fn a_payment_for_many_users_at_once_is_one_users() {
-    let db = TestDatabase::new();
-    let conn = &mut db.connection();
-    let users: Vec<_> = (0..8).map(|n| user(conn, &format!("user{n}"))).collect();
-    let results = at_once(&db, 8, |n, conn| {
-        credits::top_up(conn, users[n], 100, "pay-1")
-    });
-    let (booked, refused): (Vec<_>, Vec<_>) = results.into_iter().partition(Result::is_ok);
-    assert_eq!(booked.len(), 1);
-    for result in refused {
-        assert!(matches!(result, Err(Error::PaymentReused(_))), "{result:?}");
-    }
-}
-
-#[test]
-fn many_spenders_at_once_do_not_overdraw() {
+fn a_payment_for_two_users_at_once_is_the_firsts() {
     let db = TestDatabase::new();
     let conn = &mut db.connection();
     let ann = user(conn, "ann");
-    credits::top_up(conn, ann, 50, "pay-1").unwrap();
-    let results = at_once(&db, 8, |n, conn| {
-        credits::spend(conn, ann, 10, &format!("cv {n}"))
-    });
-    let (spent, refused): (Vec<_>, Vec<_>) = results.into_iter().partition(Result::is_ok);
-    assert_eq!(spent.len(), 5);
-    for result in refused {
-        let poor = matches!(
-            result,
+    let bob = user(conn, "bob");
+    let (first, second) = overlap(
+        &db,
+        |conn| credits::top_up(conn, ann, 100, "pay-1"),
+        |conn| credits::top_up(conn, bob, 100, "pay-1"),
+    );
+    first.unwrap();
+    assert!(matches!(second, Err(Error::PaymentReused(_))), "{second:?}");
+}
+
+#[test]
+fn two_spenders_at_once_do_not_overdraw() {
+    let db = TestDatabase::new();
+    let conn = &mut db.connection();
+    let ann = user(conn, "ann");
+    credits::top_up(conn, ann, 15, "pay-1").unwrap();
+    let spend = |conn: &mut PgConnection| credits::spend(conn, ann, 10, "cv 1");
+    let (first, second) = overlap(&db, spend, spend);
+    assert_eq!(first.unwrap().balance, 5);
+    assert!(
+        matches!(
+            second,
             Err(Error::InsufficientCredits {
-                balance: 0,
+                balance: 5,
                 wanted: 10
             })
-        );
-        assert!(poor, "{result:?}");
-    }
-    assert_eq!(credits::balance(conn, ann).unwrap(), 0);
+        ),
+        "{second:?}"
+    );
+}
+
+#[test]
+fn users_do_not_wait_for_each_other() {
+    let db = TestDatabase::new();
+    let conn = &mut db.connection();
+    let ann = user(conn, "ann");
+    let bob = user(conn, "bob");
+    let (first, second) = overlap(
+        &db,
+        |conn| credits::top_up(conn, ann, 1, "pay-1"),
+        |conn| {
+            diesel::sql_query("SET lock_timeout = '1ms'").execute(conn)?;
+            credits::top_up(conn, bob, 1, "pay-2")
+        },
+    );
+    first.unwrap();
+    second.unwrap();
+}
+
+#[test]
+fn many_spenders_at_once_spend_all_and_no_more() {
+    let db = TestDatabase::new();
+    let conn = &mut db.connection();
+    let ann = user(conn, "ann");
+    credits::top_up(conn, ann, 100, "pay-1").unwrap();
+    std::thread::scope(|scope| {
+        for _ in 0..8 {
+            let mut conn = db.connection();
+            scope.spawn(move || {
+                let result = loop {
+                    if let Err(error) = credits::spend(&mut conn, ann, 1, "cv 1") {
+                        break error;
+                    }
+                };
+                assert!(
+                    matches!(result, Error::InsufficientCredits { balance: 0, .. }),
+                    "{result:?}"
+                );
+            });
+        }
+    });
+    assert_eq!(credits::history(conn, ann).unwrap().len(), 101);
     assert_adds_up(conn, ann);
 }
 
