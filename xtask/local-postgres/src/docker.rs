@@ -113,10 +113,11 @@ pub(crate) fn remove_volume(key: &str) -> Result<()> {
         let start = Instant::now();
         loop {
             match docker.remove_volume(&name, Some(RemoveVolumeOptions { force: true })).await {
+                Ok(()) | Err(Error::DockerResponseServerError { status_code: 404, .. }) => return Ok(()),
                 Err(Error::DockerResponseServerError { status_code: 409, .. }) if start.elapsed() < STOP_TIMEOUT => {
                     tokio::time::sleep(Duration::from_millis(100)).await;
                 }
-                result => return ignore_missing(result).with_context(|| format!("failed to remove volume `{name}`")),
+                Err(error) => return Err(error).with_context(|| format!("failed to remove volume `{name}`")),
             }
         }
     })
@@ -187,7 +188,7 @@ async fn ready(container: &ContainerAsync<GenericImage>, order: &Order) -> Resul
     loop {
         match sql::connect(&url) {
             Ok(_) => break,
-            Err(error) if start.elapsed() > provider::READY_TIMEOUT => return Err(error),
+            Err(error) if provider::is_final(&error, start) => return Err(error),
             Err(_) => tokio::time::sleep(Duration::from_millis(15)).await,
         }
         // A server that failed says so, and stays a little for its log to be read.
@@ -204,8 +205,6 @@ async fn ready(container: &ContainerAsync<GenericImage>, order: &Order) -> Resul
 pub(crate) struct Found {
     pub(crate) id: String,
     pub(crate) running: bool,
-    pub(crate) name: String,
-    pub(crate) workspace: String,
 }
 
 async fn containers(docker: &Docker, key: Option<&str>) -> Result<Vec<Found>> {
@@ -216,12 +215,9 @@ async fn containers(docker: &Docker, key: Option<&str>) -> Result<Vec<Found>> {
     Ok(list
         .into_iter()
         .map(|container| {
-            let mut labels = container.labels.unwrap_or_default();
             Found {
                 id: container.id.unwrap_or_default(),
                 running: container.state.is_some_and(|state| state.to_string() == "running"),
-                name: labels.remove(LABEL_NAME).unwrap_or_default(),
-                workspace: labels.remove(LABEL_WORKSPACE).unwrap_or_default(),
             }
         })
         .collect())

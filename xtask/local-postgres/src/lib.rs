@@ -4,6 +4,7 @@
 
 mod clones;
 mod database;
+pub mod dev;
 mod docker;
 mod native;
 mod provider;

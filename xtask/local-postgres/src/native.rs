@@ -7,6 +7,8 @@ use std::os::unix::fs::{OpenOptionsExt, chown};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow, bail};
 use rustix::process::{Pid, Signal};
@@ -19,6 +21,8 @@ use crate::state;
 /// Room for a data folder (40 MB), its log of changes and some hundred clones. A smaller /dev/shm, as in a
 /// container of its own, is left alone.
 const MEMORY_FOLDER_MIN: u64 = 1 << 30;
+/// As long as PostgreSQL may need to write everything to disk.
+const STOP_TIMEOUT: Duration = Duration::from_secs(60);
 /// Where packages put PostgreSQL; `*` is one path component, or a part of one.
 const USUAL_FOLDERS: [&str; 8] = [
     "/usr/lib/postgresql/*/bin",
@@ -101,6 +105,52 @@ pub(crate) fn data_folder(key: &str) -> Result<PathBuf> {
     let parent = state::base()?.join("data");
     state::private_folder(&parent, if state::is_root() { 0o711 } else { 0o700 })?;
     Ok(parent.join(key))
+}
+
+/// Stops the server of a folder: sessions are ended, everything is written. Tells whether there was one.
+pub(crate) fn stop(folder: &Path) -> Result<bool> {
+    let Some(pid) = postmaster(folder) else { return Ok(false) };
+    rustix::process::kill_process(pid, Signal::INT).context("failed to signal the server")?;
+    let start = Instant::now();
+    while postmaster(folder).is_some() {
+        if start.elapsed() > STOP_TIMEOUT {
+            bail!("failed to stop the server of `{}` within {} seconds", folder.display(), STOP_TIMEOUT.as_secs());
+        }
+        thread::sleep(Duration::from_millis(20));
+    }
+    Ok(true)
+}
+
+/// Removes the folder of a server that was stopped.
+pub(crate) fn remove(folder: &Path) -> Result<()> {
+    match fs::remove_dir_all(folder) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(error).with_context(|| format!("failed to remove folder `{}`", folder.display()))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The server process of a folder, if it lives. Its number alone would prove nothing: numbers are used again.
+fn postmaster(folder: &Path) -> Option<Pid> {
+    let data = folder.join("pgdata");
+    let text = fs::read_to_string(data.join("postmaster.pid")).ok()?;
+    let pid: i32 = text.lines().next()?.trim().parse().ok()?;
+    runs_with(pid, &data.display().to_string()).then(|| Pid::from_raw(pid)).flatten()
+}
+
+/// Whether a process lives and has this in its command line.
+fn runs_with(pid: i32, argument: &str) -> bool {
+    let command = match fs::read(format!("/proc/{pid}/cmdline")) {
+        Ok(text) => text,
+        // Another system than Linux.
+        Err(_) if !Path::new("/proc/self").exists() => {
+            let list = Command::new("ps").args(["-ww", "-o", "command=", "-p", &pid.to_string()]).output();
+            list.map(|output| output.stdout).unwrap_or_default()
+        }
+        Err(_) => return false,
+    };
+    String::from_utf8_lossy(&command).contains(argument)
 }
 
 /// Where throw-away servers keep their data.

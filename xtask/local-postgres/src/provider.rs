@@ -4,7 +4,7 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use diesel::PgConnection;
 use serde::{Deserialize, Serialize};
 use url::Url;
@@ -38,7 +38,6 @@ pub(crate) enum Lifetime {
     /// Until nobody has been connected for so long.
     Idle(Duration),
     /// Until it is stopped; its data until it is wiped. The port stays the same.
-    #[expect(dead_code, reason = "the development server comes next")]
     Durable { port: u16 },
 }
 
@@ -99,12 +98,17 @@ pub(crate) fn wait_until_ready(url: &Url, mut alive: impl FnMut() -> Result<()>)
         alive()?;
         match sql::connect(url) {
             Ok(connection) => return Ok(connection),
-            Err(error) if start.elapsed() > READY_TIMEOUT => {
-                return Err(error).with_context(|| format!("no answer within {} seconds", READY_TIMEOUT.as_secs()));
-            }
+            Err(error) if is_final(&error, start) => return Err(error),
             Err(_) => std::thread::sleep(Duration::from_millis(15)),
         }
     }
+}
+
+/// Whether more attempts to connect to a server that was started then would end the same.
+pub(crate) fn is_final(error: &anyhow::Error, start: Instant) -> bool {
+    let text = error.to_string();
+    let refused = ["password authentication failed", "no pg_hba.conf entry"].iter().any(|it| text.contains(it));
+    refused || start.elapsed() > READY_TIMEOUT
 }
 
 /// The URL of a server on this machine.

@@ -74,14 +74,24 @@ impl Server {
             Some(folder) => PathBuf::from(folder),
             None => std::env::current_dir().context("failed to read the working directory")?,
         };
-        Self::named(name, &workspace::workspace_of(&folder)?, None)
+        Self::for_workspace(name, &folder, None)
+    }
+
+    /// Finds or starts the throw-away server `name` of the workspace that `folder` is in, for code that is not a test
+    /// of cargo's; `version` is a major version that is asked for.
+    ///
+    /// # Errors
+    ///
+    /// As [`for_tests`](Self::for_tests), and another version than the one asked for.
+    pub fn for_workspace(name: &str, folder: &Path, version: Option<&str>) -> Result<Self> {
+        Self::named(name, &workspace::workspace_of(folder)?, version)
     }
 
     pub(crate) fn of(package: &Package) -> Result<Self> {
         Self::named(&package.name, &package.workspace, None)
     }
 
-    pub(crate) fn named(name: &str, workspace: &Path, version: Option<&str>) -> Result<Self> {
+    fn named(name: &str, workspace: &Path, version: Option<&str>) -> Result<Self> {
         let settings = Settings::read(workspace, version)?;
         if let Some(url) = &settings.url {
             let connection = sql::connect(url).context("failed to use LOCAL_POSTGRES_URL")?;

@@ -34,6 +34,8 @@ if [ ! -s "$data/PG_VERSION" ]; then
     # Not every system has C.UTF-8; C only folds the case of ASCII letters.
     init C.UTF-8 || { rm -rf "$data.new" && init C; }
     rm -f "$LP_FOLDER/password"
+    # A container's clients come from its network's gateway. Outside one, only 127.0.0.1 is listened at.
+    echo 'host all all all scram-sha-256' >>"$data.new/pg_hba.conf"
     mv "$data.new" "$data"
 fi
 unset LP_PASSWORD
