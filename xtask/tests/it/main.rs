@@ -1,0 +1,14 @@
+//! The real binary on real PostgreSQL, in workspaces generated for each case.
+
+mod failures;
+mod guards;
+mod interrupted;
+mod main_job;
+mod names;
+mod passwords;
+mod plain_diesel;
+mod pooler;
+mod reading;
+mod reverting;
+mod settings;
+mod support;
