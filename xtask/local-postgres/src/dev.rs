@@ -86,10 +86,18 @@ pub fn up(workspace: &Path, version: Option<&str>) -> Result<Up> {
     let url = provider::url(&record.password, record.port);
     if let Ok(mut connection) = sql::connect(&url) {
         let (version, number) = sql::version(&mut connection)?;
-        let provider = *record.provider.get_or_insert_with(|| server.guess_provider());
+        let provider = *record
+            .provider
+            .get_or_insert_with(|| server.guess_provider());
         (record.major, record.version) = (Some(number / 10_000), Some(version.clone()));
         state::write(&server.file, &record)?;
-        return Ok(Up { url: url.into(), provider, version, started: false, data: server.data(provider)? });
+        return Ok(Up {
+            url: url.into(),
+            provider,
+            version,
+            started: false,
+            data: server.data(provider)?,
+        });
     }
 
     if let Some(major) = record.major {
@@ -118,14 +126,23 @@ pub fn up(workspace: &Path, version: Option<&str>) -> Result<Up> {
         lifetime: Lifetime::Durable { port: record.port },
         settings: SETTINGS.to_vec(),
     };
-    let started = provider::start(&settings, &order).context("failed to start the development server")?;
+    let started =
+        provider::start(&settings, &order).context("failed to start the development server")?;
     let (version, number) = sql::version(&mut sql::connect(&started.url)?)?;
     record.provider = Some(started.provider);
-    record.image = settings.image.filter(|_| matches!(started.handle, Handle::Container(_)));
+    record.image = settings
+        .image
+        .filter(|_| matches!(started.handle, Handle::Container(_)));
     (record.major, record.version) = (Some(number / 10_000), Some(version.clone()));
     state::write(&server.file, &record)?;
     let data = server.data(started.provider)?;
-    Ok(Up { url: started.url.into(), provider: started.provider, version, started: true, data })
+    Ok(Up {
+        url: started.url.into(),
+        provider: started.provider,
+        version,
+        started: true,
+        data,
+    })
 }
 
 /// Stops the durable server of a workspace; removes its data if `wipe`.
@@ -137,7 +154,10 @@ pub fn down(workspace: &Path, wipe: bool) -> Result<Down> {
     let server = Place::of(workspace)?;
     let _lock = state::lock(&server.file)?;
     let Some(record) = state::read::<Record>(&server.file)? else {
-        return Ok(Down { stopped: false, wiped: false });
+        return Ok(Down {
+            stopped: false,
+            wiped: false,
+        });
     };
     let provider = record.provider.unwrap_or_else(|| server.guess_provider());
     let stopped = match provider {
@@ -152,7 +172,10 @@ pub fn down(workspace: &Path, wipe: bool) -> Result<Down> {
         fs::remove_file(&server.file)
             .with_context(|| format!("failed to remove `{}`", server.file.display()))?;
     }
-    Ok(Down { stopped, wiped: wipe })
+    Ok(Down {
+        stopped,
+        wiped: wipe,
+    })
 }
 
 /// Tells whether the durable server of a workspace is running; starts nothing.
@@ -163,7 +186,13 @@ pub fn down(workspace: &Path, wipe: bool) -> Result<Down> {
 pub fn status(workspace: &Path) -> Result<Status> {
     let server = Place::of(workspace)?;
     let Some(record) = state::read::<Record>(&server.file)? else {
-        return Ok(Status { running: false, url: None, provider: None, version: None, data: None });
+        return Ok(Status {
+            running: false,
+            url: None,
+            provider: None,
+            version: None,
+            data: None,
+        });
     };
     let url = provider::url(&record.password, record.port);
     let running = sql::connect(&url).is_ok();
@@ -172,7 +201,10 @@ pub fn status(workspace: &Path) -> Result<Status> {
         url: running.then(|| url.into()),
         provider: record.provider,
         version: record.version,
-        data: record.provider.map(|provider| server.data(provider)).transpose()?,
+        data: record
+            .provider
+            .map(|provider| server.data(provider))
+            .transpose()?,
     })
 }
 
@@ -182,7 +214,7 @@ fn check(record: &Record, settings: &Settings) -> Result<()> {
     if let (Some(has), Some(wanted)) = (record.provider, settings.provider)
         && has != wanted
     {
-        return Err(SettingsError::new(format!(
+        return Err(SettingsError::error(format!(
             "failed to use LOCAL_POSTGRES_PROVIDER: the development data of this workspace is in {has}, not {wanted}; \
              unset the variable, or {remedy}"
         )));
@@ -191,7 +223,7 @@ fn check(record: &Record, settings: &Settings) -> Result<()> {
         && settings.version.explicit
         && settings.version.major != major
     {
-        return Err(SettingsError::new(format!(
+        return Err(SettingsError::error(format!(
             "failed to use PostgreSQL {}: the development data of this workspace is of version {major}; \
              ask for that one, or {remedy}",
             settings.version.major
@@ -213,7 +245,11 @@ impl Place {
         let mut key = state::hash([workspace.as_os_str().as_encoded_bytes()]);
         key.truncate(16);
         let file = state::records()?.join(format!("dev-{key}.json"));
-        Ok(Self { workspace, key, file })
+        Ok(Self {
+            workspace,
+            key,
+            file,
+        })
     }
 
     fn new_record(&self, image: Option<String>) -> Result<Record> {

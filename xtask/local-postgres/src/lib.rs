@@ -6,6 +6,7 @@ mod clones;
 mod database;
 pub mod dev;
 mod docker;
+pub mod manage;
 mod native;
 mod provider;
 mod server;

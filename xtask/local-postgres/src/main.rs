@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use clap::{Parser, Subcommand};
-use local_postgres::{Server, SettingsError, dev};
+use local_postgres::{Server, SettingsError, dev, manage};
 
 /// PostgreSQL servers on this machine: throw-away ones for tests, a durable one for development
 #[derive(Parser)]
@@ -28,6 +28,15 @@ enum Command {
         #[arg(long, value_name = "MAJOR")]
         postgres: Option<String>,
     },
+    /// List the throw-away servers of all checkouts
+    List,
+    /// Stop the throw-away servers of this workspace, or one of them
+    Stop {
+        /// Usually the name of a package
+        name: Option<String>,
+    },
+    /// Remove what is left of servers and test processes that were killed
+    Gc,
 }
 
 #[derive(Subcommand)]
@@ -61,12 +70,14 @@ enum Dev {
 fn main() -> ExitCode {
     match run(Cli::parse().command) {
         Ok(output) => {
-            println!("{output}");
+            if !output.is_empty() {
+                println!("{output}");
+            }
             ExitCode::SUCCESS
         }
         Err(error) => {
             eprintln!("error: {error:#}");
-            let settings = error.chain().any(|cause| cause.is::<SettingsError>());
+            let settings = error.downcast_ref::<SettingsError>().is_some();
             ExitCode::from(if settings { 2 } else { 3 })
         }
     }
@@ -74,14 +85,30 @@ fn main() -> ExitCode {
 
 fn run(command: Command) -> Result<String> {
     match command {
-        Command::Dev(Dev::Up { workspace, postgres }) => json(&dev::up(&workspace, postgres.as_deref())?),
+        Command::Dev(Dev::Up {
+            workspace,
+            postgres,
+        }) => json(&dev::up(&workspace, postgres.as_deref())?),
         Command::Dev(Dev::Down { workspace, wipe }) => json(&dev::down(&workspace, wipe)?),
         Command::Dev(Dev::Status { workspace }) => json(&dev::status(&workspace)?),
+        Command::List => Ok(manage::list()?
+            .iter()
+            .map(ToString::to_string)
+            .collect::<Vec<_>>()
+            .join("\n")),
+        Command::Stop { name } => Ok(format!(
+            "stopped {} servers",
+            manage::stop(&here()?, name.as_deref())?
+        )),
+        Command::Gc => Ok(manage::gc()?.to_string()),
         Command::Url { name, postgres } => {
-            let folder = std::env::current_dir().context("failed to read the working directory")?;
-            Ok(Server::for_workspace(&name, &folder, postgres.as_deref())?.url("postgres"))
+            Ok(Server::for_workspace(&name, &here()?, postgres.as_deref())?.url("postgres"))
         }
     }
+}
+
+fn here() -> Result<PathBuf> {
+    std::env::current_dir().context("failed to read the working directory")
 }
 
 fn json(value: &impl serde::Serialize) -> Result<String> {
