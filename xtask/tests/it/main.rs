@@ -9,6 +9,8 @@ mod passwords;
 mod plain_diesel;
 mod pooler;
 mod reading;
+mod readme;
 mod reverting;
 mod settings;
 mod support;
+mod up;

@@ -143,7 +143,7 @@ impl Workspace {
         self.server.url(database)
     }
 
-    /// The tool, with nothing but PATH, HOME and the workspace's variables in its environment.
+    /// The tool, with little but PATH, HOME and the workspace's variables in its environment.
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         self.prepared(Command::new(env!("CARGO_BIN_EXE_xtask")), arguments)
     }
@@ -154,9 +154,12 @@ impl Workspace {
             .args(arguments)
             .current_dir(self.folder.path())
             .env_clear();
-        for name in ["PATH", "HOME"] {
-            command.env(name, std::env::var_os(name).unwrap_or_default());
-        }
+        // Also what says how to run PostgreSQL, and how cargo builds what runs it.
+        let kept = |name: &str| {
+            ["PATH", "HOME", "CARGO_TARGET_DIR", "OPENSSL_NO_VENDOR"].contains(&name)
+                || name.starts_with("LOCAL_POSTGRES_")
+        };
+        command.envs(std::env::vars().filter(|(name, _)| kept(name)));
         command.envs(&self.variables).stdin(Stdio::null());
         command
     }
