@@ -131,14 +131,14 @@ impl TestDatabase {
 
     fn with(content: Content<'_>) -> Result<Self> {
         let package = Package::of_caller()?;
-        let server = server(&package)?;
-        match Self::on(&server, &package, content) {
+        let server = server(package)?;
+        match Self::on(&server, package, content) {
             Ok(database) => Ok(database),
             // The server may have gone since this process found it, or the template may have been replaced.
             Err(error) => {
                 forget(&server);
-                let again = self::server(&package)?;
-                Self::on(&again, &package, content).map_err(|second| {
+                let again = self::server(package)?;
+                Self::on(&again, package, content).map_err(|second| {
                     // The first one tells more if they differ only in what the first attempt left.
                     if format!("{second:#}") == format!("{error:#}") {
                         error

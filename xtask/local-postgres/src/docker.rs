@@ -249,7 +249,7 @@ async fn run(docker: &Docker, image: &str, order: &Order) -> Result<ContainerAsy
         .with_user("postgres")
         .with_env_var("LP_FOLDER", folder)
         .with_env_var("LP_PORT", PORT.to_string())
-        .with_env_var("LP_PASSWORD", &order.password)
+        .with_env_var("LP_VERIFIER", order.verifier())
         .with_env_var("LP_IDLE", order.lifetime.idle_seconds().to_string())
         .with_env_var("LP_LINGER", "3")
         .with_labels([

@@ -9,6 +9,7 @@ mod docker;
 pub mod manage;
 mod native;
 mod provider;
+mod scram;
 mod server;
 mod settings;
 mod sql;

@@ -321,7 +321,7 @@ impl Process {
             .env("LP_FOLDER", folder)
             .env("LP_BIN", &binaries.folder)
             .env("LP_PORT", port.to_string())
-            .env("LP_PASSWORD", &order.password)
+            .env("LP_VERIFIER", order.verifier())
             .env("LP_IDLE", order.lifetime.idle_seconds().to_string())
             .stdin(Stdio::null())
             .stdout(

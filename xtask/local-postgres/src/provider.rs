@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use url::Url;
 
 use crate::settings::{Provider, Settings, SettingsError};
-use crate::{docker, native, sql};
+use crate::{docker, native, scram, sql};
 
 /// The script that runs a server, in a container or as a process.
 pub(crate) const SCRIPT: &str = include_str!("server.sh");
@@ -32,6 +32,13 @@ pub(crate) struct Order {
     pub(crate) settings: Vec<(&'static str, &'static str)>,
 }
 
+impl Order {
+    /// What the server gets instead of the password.
+    pub(crate) fn verifier(&self) -> String {
+        scram::verifier(&self.password, self.lifetime.scram_iterations())
+    }
+}
+
 /// How long a server and its data live.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Lifetime {
@@ -42,6 +49,14 @@ pub(crate) enum Lifetime {
 }
 
 impl Lifetime {
+    /// For [`scram::verifier`]: PostgreSQL's default for a password that a person may come to share.
+    fn scram_iterations(self) -> u32 {
+        match self {
+            Self::Idle(_) => 1,
+            Self::Durable { .. } => 4096,
+        }
+    }
+
     /// For the script.
     pub(crate) fn idle_seconds(self) -> u64 {
         match self {

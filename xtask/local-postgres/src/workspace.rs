@@ -3,6 +3,7 @@
 use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 use anyhow::{Context, Result, bail};
 
@@ -21,7 +22,18 @@ pub(crate) struct Package {
 
 impl Package {
     /// The package whose test is running: `cargo test` and `cargo nextest run` set `CARGO_MANIFEST_DIR` for it.
-    pub(crate) fn of_caller() -> Result<Self> {
+    ///
+    /// Read once: a process tests one package.
+    pub(crate) fn of_caller() -> Result<&'static Self> {
+        static PACKAGE: OnceLock<Package> = OnceLock::new();
+        if let Some(package) = PACKAGE.get() {
+            return Ok(package);
+        }
+        let package = Self::read()?;
+        Ok(PACKAGE.get_or_init(|| package))
+    }
+
+    fn read() -> Result<Self> {
         let folder = match env::var_os("CARGO_MANIFEST_DIR") {
             Some(folder) => PathBuf::from(folder),
             // A test binary started by hand, in a debugger for instance.
