@@ -16,15 +16,6 @@ static SERVER: Mutex<Option<Arc<Server>>> = Mutex::new(None);
 /// A private PostgreSQL database with the migrations of the package under test.
 ///
 /// Dropped with the value; kept, with its URL printed, if the test panics.
-///
-/// ```no_run
-/// use diesel::prelude::*;
-/// use local_postgres::TestDatabase;
-///
-/// let db = TestDatabase::new();
-/// let mut connection = db.connection();
-/// diesel::sql_query("SELECT 1").execute(&mut connection).unwrap();
-/// ```
 #[derive(Debug)]
 pub struct TestDatabase {
     server: Arc<Server>,

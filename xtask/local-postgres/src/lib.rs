@@ -1,5 +1,4 @@
-//! PostgreSQL servers on this machine: a private database for every test, and a durable one for development.
-
+#![doc = include_str!("../README.md")]
 #![cfg(unix)]
 
 mod clones;

@@ -79,6 +79,9 @@ pub(crate) fn start(settings: &Settings, order: &Order) -> Result<(Started, u32)
             Err(error) => {
                 let log = fs::read_to_string(folder.join("log")).unwrap_or_default();
                 server.end();
+                if let Lifetime::Idle(_) = order.lifetime {
+                    let _ = remove(&folder);
+                }
                 let taken =
                     log.contains("could not bind") && matches!(order.lifetime, Lifetime::Idle(_));
                 if taken && attempt < 5 {
@@ -346,9 +349,10 @@ impl Process {
         }
     }
 
+    /// Ends what was started, initdb included.
     fn end(mut self) {
         let pid = Pid::from_child(&self.child);
-        let _ = rustix::process::kill_process(pid, Signal::TERM);
+        let _ = rustix::process::kill_process_group(pid, Signal::TERM);
         let _ = self.child.wait();
     }
 }
