@@ -4,10 +4,10 @@ use std::time::{Duration, Instant};
 
 use crate::diagnostic;
 use crate::failure::{Failure, Kind, Result};
-use crate::ledger;
+use crate::ledger::{self, Direction};
 use crate::migrations::Migration;
-use crate::pg::{Ident, SqlError};
-use crate::session::Session;
+use crate::pg::SqlError;
+use crate::session::{RESET, Session};
 use crate::statements;
 
 /// A migration that was run.
@@ -16,29 +16,6 @@ pub(crate) struct Done {
     pub(crate) duration: Duration,
     /// What the server and we have to say about it.
     pub(crate) notes: Vec<String>,
-}
-
-/// The way a migration is run.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Direction {
-    Up,
-    Down,
-}
-
-impl Direction {
-    fn word(self) -> &'static str {
-        match self {
-            Self::Up => "up",
-            Self::Down => "down",
-        }
-    }
-
-    fn verb(self) -> &'static str {
-        match self {
-            Self::Up => "apply",
-            Self::Down => "revert",
-        }
-    }
 }
 
 /// Applies a migration.
@@ -88,84 +65,41 @@ fn in_transaction(
     direction: Direction,
     notes: &mut Vec<String>,
 ) -> Result<(), SqlError> {
-    let started_at = session
-        .connection
-        .query_text("SELECT clock_timestamp()::text", &[])?
-        .unwrap_or_default();
-    let ran = (|| {
-        session.connection.execute("BEGIN")?;
-        session.connection.execute(sql)?;
-        if !session.connection.in_transaction() {
+    let begin = Instant::now();
+    let connection = &mut session.connection;
+    let books = ledger::done(migration, direction, &session.state.history_schema);
+    let ran = connection.begin_and_execute(sql).and_then(|()| {
+        let own_end = !connection.in_transaction();
+        if own_end && connection.rolled_back() {
+            return Err(SqlError {
+                message: "the file rolls back its own work, so there is nothing to keep: remove its ROLLBACK".to_owned(),
+                statements_done: usize::MAX,
+                ..SqlError::default()
+            });
+        }
+        if own_end {
             notes.push(format!(
-                "{}.sql ends the transaction itself (COMMIT or ROLLBACK), so it is not all or nothing: remove that",
+                "{}.sql ends the transaction itself (COMMIT), so it is not all or nothing: remove that",
                 direction.word()
             ));
-            session.connection.execute("BEGIN")?;
         }
-        session.reset()?;
-        keep_books(session, migration, direction, &started_at)?;
-        session
-            .connection
-            .execute("COMMIT")
+        let again = if own_end { "BEGIN;" } else { "" };
+        // Whatever fails from here on stands in no line of the file.
+        connection
+            .execute(&format!("{again}{RESET};{books};COMMIT"))
             .map_err(|error| SqlError {
+                position: None,
                 statements_done: usize::MAX,
                 ..error
             })
-    })();
+    });
     if let Err(error) = &ran {
-        // Where the connection is lost, the server does both by itself, and the row can't be written.
-        let _ = session.connection.execute("ROLLBACK");
-        let _ = session.reset();
-        let _ = session.connection.query(
-            "INSERT INTO db_ledger.run (version, name, direction, checksum, started_at, finished_at, run_by, outcome, error)
-             VALUES ($1, $2, $3, $4, $5::timestamptz, clock_timestamp(), session_user || $6, 'failed', $7)",
-            &[
-                &migration.version,
-                &migration.name,
-                direction.word(),
-                &migration.checksum(),
-                &started_at,
-                &ledger::run_by(),
-                &error.to_string(),
-            ],
-        );
+        // Where the connection is lost, the server has rolled back by itself, and the row can't be written.
+        let row = ledger::failed(migration, direction, begin.elapsed(), error);
+        let _ = connection.execute("ROLLBACK");
+        let _ = connection.execute(&format!("{RESET};{row}"));
     }
     ran
-}
-
-fn keep_books(
-    session: &mut Session<'_>,
-    migration: &Migration,
-    direction: Direction,
-    started_at: &str,
-) -> Result<(), SqlError> {
-    let history = Ident(&session.state.history_schema).to_string();
-    let change = match direction {
-        Direction::Up => {
-            format!(
-                "INSERT INTO {history}.__diesel_schema_migrations (version) VALUES ($1) RETURNING run_on"
-            )
-        }
-        Direction::Down => {
-            format!(
-                "DELETE FROM {history}.__diesel_schema_migrations WHERE version = $1 RETURNING run_on"
-            )
-        }
-    };
-    let sql = format!(
-        "WITH changed AS ({change})
-         INSERT INTO db_ledger.run (version, name, direction, checksum, started_at, finished_at, run_by, outcome, run_on)
-         SELECT $1, $2, $3, $4, $5::timestamptz, clock_timestamp(), session_user || $6, 'done', run_on FROM changed"
-    );
-    let values: [&str; 6] = [
-        &migration.version,
-        &migration.name,
-        direction.word(),
-        &migration.checksum(),
-        started_at,
-        &ledger::run_by(),
-    ];
-    session.connection.query(&sql, &values).map(drop)
 }
 
 /// The ledger says `started` first: whatever interrupts the migration, it is known. The indexes that were there tell
@@ -176,64 +110,21 @@ fn without_transaction(
     sql: &str,
     direction: Direction,
 ) -> Result<(), SqlError> {
-    let row = session.connection.query_text(
-        "INSERT INTO db_ledger.run (version, name, direction, checksum, run_by, outcome, indexes_before)
-         SELECT $1, $2, $3, $4, session_user || $5, 'started', (SELECT array_agg(indexrelid) FROM pg_index) RETURNING id::text",
-        &[&migration.version, &migration.name, direction.word(), &migration.checksum(), &ledger::run_by()],
-    )?;
-    let row = row.unwrap_or_default();
-    let ran = session.connection.execute(sql);
-    if session.connection.in_transaction() {
+    let connection = &mut session.connection;
+    let row = connection
+        .query_text(&ledger::started(migration, direction), &[])?
+        .unwrap_or_default();
+    let ran = connection.execute(sql);
+    if connection.in_transaction() {
         // A BEGIN of its own, left open.
-        session
-            .connection
-            .execute(if ran.is_ok() { "COMMIT" } else { "ROLLBACK" })?;
+        connection.execute(if ran.is_ok() { "COMMIT" } else { "ROLLBACK" })?;
     }
-    session.reset()?;
-    match ran {
-        Ok(()) => finish(session, migration, direction, &row),
-        Err(error) => {
-            session.connection.query(
-                "UPDATE db_ledger.run SET outcome = 'failed', finished_at = clock_timestamp(), error = $2
-                 WHERE id = $1::bigint",
-                &[&row, &error.to_string()],
-            )?;
-            Err(error)
-        }
-    }
-}
-
-/// Marks a non-transactional run as done, in Diesel's table and in the ledger at once.
-fn finish(
-    session: &mut Session<'_>,
-    migration: &Migration,
-    direction: Direction,
-    row: &str,
-) -> Result<(), SqlError> {
-    let history = Ident(&session.state.history_schema).to_string();
-    let change = match direction {
-        Direction::Up => {
-            format!(
-                "INSERT INTO {history}.__diesel_schema_migrations (version) VALUES ($2) RETURNING run_on"
-            )
-        }
-        Direction::Down => {
-            format!(
-                "DELETE FROM {history}.__diesel_schema_migrations WHERE version = $2 RETURNING run_on"
-            )
-        }
+    let end = match &ran {
+        Ok(()) => ledger::finished(&row, migration, direction, &session.state.history_schema),
+        Err(error) => ledger::ended(&row, error),
     };
-    session
-        .connection
-        .query(
-            &format!(
-                "WITH changed AS ({change})
-                 UPDATE db_ledger.run SET outcome = 'done', finished_at = clock_timestamp(), run_on = changed.run_on
-                 FROM changed WHERE id = $1::bigint"
-            ),
-            &[row, &migration.version],
-        )
-        .map(drop)
+    let written = connection.execute(&format!("{RESET};{end}"));
+    ran.and(written)
 }
 
 /// Clears up after a non-transactional migration that failed or was interrupted, so that it can run again:
@@ -284,7 +175,11 @@ pub(crate) fn recover(session: &mut Session<'_>, migration: &Migration) -> Resul
             && migration.up.contains(name.as_str())
         {
             // Killed after the server was done, before it was written down.
-            finish(session, migration, Direction::Up, id).map_err(failed)?;
+            let history = &session.state.history_schema;
+            session
+                .connection
+                .execute(&ledger::finished(id, migration, Direction::Up, history))
+                .map_err(failed)?;
             return Ok(Some(Done {
                 name: migration.name.clone(),
                 duration: begin.elapsed(),
@@ -326,13 +221,16 @@ fn explain(
         Kind::Migration,
         format!(
             "failed to {} migration `{}` of service `{}`\n{}",
-            direction.verb(),
+            match direction {
+                Direction::Up => "apply",
+                Direction::Down => "revert",
+            },
             migration.name,
             target.service.name,
             target.url.params.redact(&shown)
         ),
     );
-    if error.sqlstate.is_empty() {
+    if session.connection.is_lost() {
         return failure
             .help("the connection was lost; run the command again: it goes on where this stopped");
     }

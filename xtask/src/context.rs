@@ -8,7 +8,7 @@ use crate::failure::{Failure, Kind, Result};
 use crate::guard;
 use crate::migrations::Migrations;
 use crate::parallel;
-use crate::pg::SqlError;
+use crate::pg::{Connection, SqlError};
 use crate::progress::Progress;
 use crate::workspace::{Service, Workspace};
 
@@ -38,6 +38,16 @@ pub(crate) struct Target<'w> {
     pub(crate) url: DatabaseUrl,
     pub(crate) migrations: Migrations,
 }
+
+/// What a first look at a database gave.
+pub(crate) struct Seen {
+    pub(crate) state: State,
+    /// The session that looked, for whoever goes on; of many databases none are kept open.
+    pub(crate) idle: Option<Connection>,
+}
+
+/// How many sessions are kept open after the first look: PostgreSQL takes 100 by default.
+const MOST_IDLE: usize = 32;
 
 impl Context {
     /// Reads the workspace around the working directory.
@@ -119,10 +129,13 @@ impl Context {
     }
 
     /// Reads the state of every target's database, writing nothing.
-    pub(crate) fn read_states(&self, targets: &[Target<'_>]) -> Vec<Result<State>> {
+    pub(crate) fn look(&self, targets: &[Target<'_>]) -> Vec<Result<Seen>> {
         parallel::each(self.jobs, targets, |target| {
             let mut connection = target.url.connect(target.service)?;
-            State::read(&mut connection).map_err(|error| target.failed("read the state of", &error))
+            let state = State::read(&mut connection)
+                .map_err(|error| target.failed("read the state of", &error))?;
+            let idle = (targets.len() <= MOST_IDLE).then_some(connection);
+            Ok(Seen { state, idle })
         })
     }
 
@@ -132,10 +145,10 @@ impl Context {
     /// One refusal per pair.
     pub(crate) fn refuse_shared(
         targets: &[Target<'_>],
-        states: &[Result<State>],
+        seen: &[Result<Seen>],
     ) -> Result<(), Vec<Failure>> {
-        let known = targets.iter().zip(states).filter_map(|(target, state)| {
-            let state = state.as_ref().ok()?;
+        let known = targets.iter().zip(seen).filter_map(|(target, seen)| {
+            let state = &seen.as_ref().ok()?.state;
             Some((target.service, &target.url, state.identity.clone()))
         });
         let refusals = guard::distinct(known);

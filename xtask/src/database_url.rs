@@ -191,14 +191,30 @@ impl DatabaseUrl {
     /// Connects to the database.
     ///
     /// # Errors
-    /// A missing database is told from an unreachable server by asking the server, not by the text of an error.
+    /// It is missing, or the server can't be reached.
     pub(crate) fn connect(&self, service: &Service) -> Result<Connection> {
-        match Connection::open(&self.params) {
-            Ok(connection) => Ok(connection),
-            Err(reason) => Err(match self.exists() {
-                Ok(false) => self.missing(service),
-                _ => self.unreachable(service, &reason),
-            }),
+        match self.open() {
+            Ok(Some(connection)) => Ok(connection),
+            Ok(None) => Err(self.missing(service)),
+            Err(reason) => Err(self.unreachable(service, &reason)),
+        }
+    }
+
+    /// Connects to the database; `None` if the server says that it does not have it. That is asked for: the text of a
+    /// failed login proves nothing.
+    ///
+    /// # Errors
+    /// libpq's reason.
+    pub(crate) fn open(&self) -> Result<Option<Connection>, String> {
+        let reason = match Connection::open(&self.params) {
+            Ok(connection) => return Ok(Some(connection)),
+            Err(reason) => reason,
+        };
+        match self.exists() {
+            Ok(false) => Ok(None),
+            // Perhaps it was created just now.
+            Ok(true) => Connection::open(&self.params).map(Some),
+            Err(_) => Err(reason),
         }
     }
 

@@ -3,6 +3,8 @@
 //! It lives in a schema of its own, which `schema.rs` never sees. Diesel's `__diesel_schema_migrations` stays the
 //! source of truth for what is applied.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
 use crate::database::State;
@@ -182,16 +184,105 @@ pub(crate) fn claim_script(service: &str) -> String {
     )
 }
 
-/// The bookkeeping of one applied migration, as a script.
-pub(crate) fn applied_script(migration: &Migration, history_schema: &str) -> String {
+/// The way a migration is run.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Direction {
+    Up,
+    Down,
+}
+
+impl Direction {
+    /// As the ledger and the files say it.
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            Self::Up => "up",
+            Self::Down => "down",
+        }
+    }
+
+    /// The change of Diesel's table that goes with it.
+    fn change(self, migration: &Migration, history_schema: &str) -> String {
+        let table = format!("{}.__diesel_schema_migrations", Ident(history_schema));
+        let version = Literal(&migration.version);
+        match self {
+            Self::Up => {
+                format!("INSERT INTO {table} (version) VALUES ({version}) RETURNING run_on")
+            }
+            Self::Down => format!("DELETE FROM {table} WHERE version = {version} RETURNING run_on"),
+        }
+    }
+}
+
+/// The statement that records a migration inside its own transaction, in Diesel's table and in the ledger.
+pub(crate) fn done(migration: &Migration, direction: Direction, history_schema: &str) -> String {
     format!(
-        "WITH applied AS (\n    INSERT INTO {}.__diesel_schema_migrations (version) VALUES ({}) RETURNING version, run_on\n)\n\
-         INSERT INTO db_ledger.run (version, name, direction, checksum, finished_at, run_by, outcome, run_on)\n\
-         SELECT version, {}, 'up', {}, clock_timestamp(), session_user || ' by a script', 'done', run_on FROM applied;\n",
-        Ident(history_schema),
+        "WITH changed AS ({})\n\
+         INSERT INTO db_ledger.run (version, name, direction, checksum, run_by, started_at, finished_at, outcome, run_on)\n\
+         SELECT {}, now(), clock_timestamp(), 'done', run_on FROM changed",
+        direction.change(migration, history_schema),
+        values(migration, direction),
+    )
+}
+
+/// The statement that records a transactional migration that failed, after its transaction.
+pub(crate) fn failed(
+    migration: &Migration,
+    direction: Direction,
+    took: Duration,
+    error: &SqlError,
+) -> String {
+    format!(
+        "INSERT INTO db_ledger.run (version, name, direction, checksum, run_by, started_at, finished_at, outcome, error)
+         SELECT {}, clock_timestamp() - interval '{} ms', clock_timestamp(), 'failed', {}",
+        values(migration, direction),
+        took.as_millis(),
+        Literal(&error.to_string()),
+    )
+}
+
+/// The statement that records, beforehand, a migration that runs without a transaction; it gives the row's id.
+pub(crate) fn started(migration: &Migration, direction: Direction) -> String {
+    format!(
+        "INSERT INTO db_ledger.run (version, name, direction, checksum, run_by, outcome, indexes_before)
+         SELECT {}, 'started', (SELECT array_agg(indexrelid) FROM pg_index) RETURNING id::text",
+        values(migration, direction),
+    )
+}
+
+/// The statement that ends what [`started`] began: the migration was run.
+pub(crate) fn finished(
+    row: &str,
+    migration: &Migration,
+    direction: Direction,
+    history_schema: &str,
+) -> String {
+    format!(
+        "WITH changed AS ({})
+         UPDATE db_ledger.run SET outcome = 'done', finished_at = clock_timestamp(), run_on = changed.run_on
+         FROM changed WHERE id = {}",
+        direction.change(migration, history_schema),
+        Literal(row),
+    )
+}
+
+/// The statement that ends what [`started`] began: the migration failed.
+pub(crate) fn ended(row: &str, error: &SqlError) -> String {
+    format!(
+        "UPDATE db_ledger.run SET outcome = 'failed', finished_at = clock_timestamp(), error = {} WHERE id = {}",
+        Literal(&error.to_string()),
+        Literal(row),
+    )
+}
+
+/// The values that every row has: version, name, direction, checksum and who runs it.
+fn values(migration: &Migration, direction: Direction) -> String {
+    format!(
+        "{}, {}, '{}', {}, session_user || {}",
         Literal(&migration.version),
         Literal(&migration.name),
+        direction.word(),
         Literal(&migration.checksum()),
+        Literal(&run_by()),
     )
 }
 

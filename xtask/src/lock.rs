@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use crate::database_url::DatabaseUrl;
 use crate::failure::{Failure, Kind, Result};
-use crate::pg::Connection;
+use crate::pg::{Connection, SqlError};
 use crate::progress::Step;
 use crate::workspace::Service;
 
@@ -18,87 +18,89 @@ const WORK: i32 = 2;
 /// How often a waiter asks again.
 const POLL: Duration = Duration::from_millis(100);
 
-/// The keys of the run's lock as `pg_locks` shows them.
-pub(crate) fn keys() -> (String, String) {
-    (CLASS.to_string(), RUN.to_string())
+/// The SQL condition that a run holds its lock on the current database.
+pub(crate) fn is_held() -> String {
+    format!(
+        "EXISTS (SELECT FROM pg_locks WHERE locktype = 'advisory' AND classid = {CLASS} AND objid = {RUN} AND granted
+                 AND database = (SELECT oid FROM pg_database WHERE datname = current_database()))"
+    )
 }
 
 /// The lock of a run, held until dropped.
 pub(crate) struct Lock {
-    session: Connection,
+    _session: Connection,
 }
 
 impl Lock {
-    /// Takes the lock, asking again until `timeout` is over.
+    /// Takes the lock in `session`, which does nothing else, asking again until `timeout` is over.
     ///
     /// Never with the blocking form: a waiter's open statement would deadlock with `CREATE INDEX CONCURRENTLY`.
     ///
     /// # Errors
-    /// Somebody else's run still holds it at the end, or the server can't be reached.
+    /// Somebody else's run still holds it at the end; or a transaction pooler is in between.
     pub(crate) fn acquire(
+        mut session: Connection,
         service: &Service,
         url: &DatabaseUrl,
         timeout: Duration,
         step: &Step<'_>,
     ) -> Result<Self> {
-        let mut session = url.connect(service)?;
+        // First of all: a lock taken through a pooler would stay with the pooler.
+        refuse_pooler(&mut session, service, url)?;
         try_until(&mut session, RUN, timeout, service, step)?;
-        Ok(Self { session })
+        Ok(Self { _session: session })
     }
 
-    /// Takes the second lock on the session that does the work, and checks that both sessions are what they seem.
+    /// Takes the second lock, on the session that does the work.
     ///
     /// # Errors
-    /// The worker of a killed run is still busy after `timeout`; or a transaction pooler is in between.
-    pub(crate) fn guard_worker(
-        &mut self,
+    /// The worker of a killed run is still busy after `timeout`.
+    pub(crate) fn hold_worker(
+        &self,
         worker: &mut Connection,
         service: &Service,
-        url: &DatabaseUrl,
         timeout: Duration,
         step: &Step<'_>,
     ) -> Result<()> {
-        self.refuse_pooler(worker, service, url)?;
         try_until(worker, WORK, timeout, service, step)
-    }
-
-    /// A pooler announces an invented process number. In session mode that is harmless; in transaction mode two
-    /// sessions take turns on one process, and a lock would belong to nobody.
-    fn refuse_pooler(
-        &mut self,
-        worker: &mut Connection,
-        service: &Service,
-        url: &DatabaseUrl,
-    ) -> Result<()> {
-        let failed = |error: crate::pg::SqlError| failed(service, &error);
-        let own = pid(&mut self.session).map_err(failed)?;
-        if own == self.session.announced_pid() {
-            return Ok(());
-        }
-        // Several times: other clients of the pooler may get in between.
-        for _ in 0..5 {
-            let before = pid(&mut self.session).map_err(failed)?;
-            let other = pid(worker).map_err(failed)?;
-            let after = pid(&mut self.session).map_err(failed)?;
-            if before != own || after != own || other == own {
-                return Err(Failure::usage(format!(
-                    "{} goes through a transaction pooler such as PgBouncer, which breaks the lock that keeps two runs apart",
-                    url.origin
-                ))
-                .help(format!("the URL is {}", url.params))
-                .help(format!("set {} to a direct URL of the PostgreSQL server", service.variable)));
-            }
-        }
-        Ok(())
     }
 }
 
-fn pid(session: &mut Connection) -> Result<i32, crate::pg::SqlError> {
+/// A pooler announces an invented process number. In session mode that is harmless; in transaction mode two sessions
+/// take turns on one process, and a lock would belong to nobody.
+fn refuse_pooler(session: &mut Connection, service: &Service, url: &DatabaseUrl) -> Result<()> {
+    let failed = |error: SqlError| failed(service, &error);
+    let own = pid(session).map_err(failed)?;
+    if own == session.announced_pid() {
+        return Ok(());
+    }
+    let mut other = url.connect(service)?;
+    // Several times: other clients of the pooler may get in between.
+    for _ in 0..5 {
+        let before = pid(session).map_err(failed)?;
+        let others = pid(&mut other).map_err(failed)?;
+        let after = pid(session).map_err(failed)?;
+        if before != own || after != own || others == own {
+            return Err(Failure::usage(format!(
+                "{} goes through a transaction pooler such as PgBouncer, which breaks the lock that keeps two runs apart",
+                url.origin
+            ))
+            .help(format!("the URL is {}", url.params))
+            .help(format!(
+                "set {} to a direct URL of the PostgreSQL server",
+                service.variable
+            )));
+        }
+    }
+    Ok(())
+}
+
+fn pid(session: &mut Connection) -> Result<i32, SqlError> {
     let text = session.query_text("SELECT pg_backend_pid()", &[])?;
     Ok(text.and_then(|text| text.parse().ok()).unwrap_or_default())
 }
 
-fn failed(service: &Service, error: &crate::pg::SqlError) -> Failure {
+fn failed(service: &Service, error: &SqlError) -> Failure {
     Failure::new(
         Kind::Connect,
         format!(

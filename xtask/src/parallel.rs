@@ -1,30 +1,29 @@
 //! Many services at once, a bounded number at a time.
 
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// Calls `work` for every item on up to `jobs` threads; the results come in the order of the items.
 ///
 /// # Panics
 /// When `work` does.
-pub(crate) fn each<T: Sync, R: Send>(
+pub(crate) fn each<T: Send, R: Send>(
     jobs: usize,
-    items: &[T],
-    work: impl Fn(&T) -> R + Sync,
+    items: impl IntoIterator<Item = T>,
+    work: impl Fn(T) -> R + Sync,
 ) -> Vec<R> {
+    let items: Vec<T> = items.into_iter().collect();
     let jobs = jobs.clamp(1, items.len().max(1));
     if jobs == 1 {
-        return items.iter().map(work).collect();
+        return items.into_iter().map(work).collect();
     }
-    let next = AtomicUsize::new(0);
     let results = Mutex::new(Vec::with_capacity(items.len()));
+    let queue = Mutex::new(items.into_iter().enumerate());
+    // A lock is poisoned only by a panic, which ends the scope anyway.
+    let take = || queue.lock().ok()?.next();
     std::thread::scope(|scope| {
         for _ in 0..jobs {
             scope.spawn(|| {
-                while let Some((index, item)) = {
-                    let index = next.fetch_add(1, Ordering::Relaxed);
-                    items.get(index).map(|item| (index, item))
-                } {
+                while let Some((index, item)) = take() {
                     let result = work(item);
                     if let Ok(mut results) = results.lock() {
                         results.push((index, result));

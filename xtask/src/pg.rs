@@ -258,6 +258,9 @@ impl fmt::Display for SqlError {
 
 impl std::error::Error for SqlError {}
 
+/// The rows of a statement, each value as text.
+type Rows = Vec<Vec<Option<String>>>;
+
 /// The result of a statement.
 type SqlResult<T> = Result<T, SqlError>;
 
@@ -267,7 +270,12 @@ pub(crate) struct Connection {
     // Boxed: libpq holds its address.
     notices: Box<RefCell<Vec<String>>>,
     params: Params,
+    rolled_back: bool,
 }
+
+// SAFETY: libpq lets any one thread at a time use a connection, and `&mut self` on what talks to the server sees to it;
+// the notices are touched inside those calls only.
+unsafe impl Send for Connection {}
 
 impl Connection {
     /// Connects; waits `connect_timeout` of the URL for each address, or 5 seconds.
@@ -313,6 +321,7 @@ impl Connection {
             raw,
             notices: Box::default(),
             params: params.clone(),
+            rolled_back: false,
         };
         // SAFETY: `raw` is what libpq returned; null is an allowed argument.
         if unsafe { pq_sys::PQstatus(raw) } != pq_sys::ConnStatusType::CONNECTION_OK {
@@ -330,6 +339,33 @@ impl Connection {
     /// The first error; what PostgreSQL does not run after it was not run.
     pub(crate) fn execute(&mut self, sql: &str) -> SqlResult<()> {
         self.send(sql).map(drop)
+    }
+
+    /// Begins a transaction and runs the statements in it, in one round. Places in an error are those in `sql`.
+    ///
+    /// # Errors
+    /// As for [`execute`](Self::execute); the transaction stays open, failed.
+    pub(crate) fn begin_and_execute(&mut self, sql: &str) -> SqlResult<()> {
+        const BEGIN: &str = "BEGIN;";
+        self.send(&format!("{BEGIN}{sql}"))
+            .map(drop)
+            .map_err(|error| SqlError {
+                position: error
+                    .position
+                    .map(|position| position.saturating_sub(BEGIN.len())),
+                statements_done: error.statements_done.saturating_sub(1),
+                ..error
+            })
+    }
+
+    /// Runs statements as one text, the last with rows of which gives one JSON value, and reads it.
+    ///
+    /// # Errors
+    /// The server's, or JSON that does not fit `T`.
+    pub(crate) fn execute_json<T: DeserializeOwned>(&mut self, sql: &str) -> SqlResult<T> {
+        let rows = self.send(sql)?;
+        let first = rows.first().and_then(|row| row.first());
+        read_json(first.and_then(Option::as_deref))
     }
 
     /// Runs one statement with text parameters and gives its rows.
@@ -422,6 +458,17 @@ impl Connection {
         status != pq_sys::PGTransactionStatusType::PQTRANS_IDLE
     }
 
+    /// Whether one of the statements of the last text was a ROLLBACK.
+    pub(crate) fn rolled_back(&self) -> bool {
+        self.rolled_back
+    }
+
+    /// Whether the server is gone.
+    pub(crate) fn is_lost(&self) -> bool {
+        // SAFETY: `raw` is a connection, live or broken.
+        unsafe { pq_sys::PQstatus(self.raw) != pq_sys::ConnStatusType::CONNECTION_OK }
+    }
+
     /// The notices that came since the last call.
     pub(crate) fn take_notices(&mut self) -> Vec<String> {
         let notices = self.notices.take();
@@ -431,31 +478,40 @@ impl Connection {
             .collect()
     }
 
-    fn send(&mut self, sql: &str) -> SqlResult<usize> {
+    /// Sends one text and reads all its results; gives the rows of the last that had any.
+    fn send(&mut self, sql: &str) -> SqlResult<Rows> {
+        use pq_sys::ExecStatusType as Status;
         let sql = CString::new(sql).map_err(|_| nul_byte())?;
         // SAFETY: a live connection and a C string.
         if unsafe { pq_sys::PQsendQuery(self.raw, sql.as_ptr()) } != 1 {
             return Err(self.broken());
         }
-        let mut outcome = Ok(0);
+        self.rolled_back = false;
+        let (mut rows, mut done, mut failed) = (Rows::new(), 0, None);
         loop {
             // SAFETY: called until it returns null, as libpq asks.
             let result = RawResult(unsafe { pq_sys::PQgetResult(self.raw) });
             if result.0.is_null() {
-                return outcome;
+                return failed.map_or(Ok(rows), Err);
             }
-            if result.status() == pq_sys::ExecStatusType::PGRES_COPY_IN {
-                // Nobody will send the rows: say so, or both sides wait for ever.
-                let reason = c"COPY FROM STDIN has no data here: use INSERT, or COPY FROM a file on the server";
-                // SAFETY: a live connection in COPY IN state and a C string.
-                unsafe { pq_sys::PQputCopyEnd(self.raw, reason.as_ptr()) };
-                continue;
-            }
-            if let Ok(done) = outcome {
-                outcome = self.check(&result, done).map(|()| done + 1);
-            }
-            if result.status() == pq_sys::ExecStatusType::PGRES_COPY_OUT {
-                self.discard_copy();
+            match result.status() {
+                Status::PGRES_COPY_IN => {
+                    // Nobody will send the rows: say so, or both sides wait for ever.
+                    let reason = c"COPY FROM STDIN has no data here: use INSERT, or COPY FROM a file on the server";
+                    // SAFETY: a live connection in COPY IN state and a C string.
+                    unsafe { pq_sys::PQputCopyEnd(self.raw, reason.as_ptr()) };
+                }
+                Status::PGRES_COPY_OUT => self.discard_copy(),
+                status => {
+                    if let Err(error) = self.check(&result, done) {
+                        failed = failed.or(Some(error));
+                    }
+                    if status == Status::PGRES_TUPLES_OK {
+                        rows = result.rows();
+                    }
+                    self.rolled_back |= result.command() == "ROLLBACK";
+                    done += 1;
+                }
             }
         }
     }
@@ -533,13 +589,19 @@ impl RawResult {
         unsafe { pq_sys::PQresultStatus(self.0) }
     }
 
+    /// The command's tag, such as `INSERT 0 1`.
+    fn command(&self) -> String {
+        // SAFETY: the C string lives as long as the result.
+        unsafe { text_of(pq_sys::PQcmdStatus(self.0)) }.unwrap_or_default()
+    }
+
     /// A field of an error by its code in the protocol ("Error and Notice Message Fields" in PostgreSQL's manual).
     fn error_field(&self, code: u8) -> Option<String> {
         // SAFETY: null is allowed; the C string lives as long as the result.
         unsafe { text_of(pq_sys::PQresultErrorField(self.0, c_int::from(code))) }
     }
 
-    fn rows(&self) -> Vec<Vec<Option<String>>> {
+    fn rows(&self) -> Rows {
         // SAFETY: indexes stay below the counts that libpq gives.
         unsafe {
             let (rows, columns) = (pq_sys::PQntuples(self.0), pq_sys::PQnfields(self.0));
@@ -579,6 +641,13 @@ unsafe extern "C" fn collect_notice(sink: *mut c_void, message: *const c_char) {
     // SAFETY: `sink` is the `RefCell` that `open` registered; libpq calls this on the connection's own thread.
     let (sink, message) = unsafe { (&*sink.cast::<RefCell<Vec<String>>>(), text_of(message)) };
     sink.borrow_mut().extend(message);
+}
+
+fn read_json<T: DeserializeOwned>(text: Option<&str>) -> SqlResult<T> {
+    serde_json::from_str(text.unwrap_or("null")).map_err(|error| SqlError {
+        message: format!("unexpected answer from the server: {error}"),
+        ..SqlError::default()
+    })
 }
 
 fn nul_byte() -> SqlError {

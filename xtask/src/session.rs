@@ -4,7 +4,7 @@ use crate::context::{Context, Target};
 use crate::database::State;
 use crate::failure::Result;
 use crate::lock::Lock;
-use crate::pg::{Connection, SqlError};
+use crate::pg::Connection;
 use crate::progress::Step;
 use crate::{guard, ledger};
 
@@ -20,6 +20,7 @@ pub(crate) struct Session<'a> {
 
 impl<'a> Session<'a> {
     /// Takes the lock, reads the state again, asks the guards, and claims the database if nobody owns it yet.
+    /// `idle` is a session that was open already: logging in is a good part of a short run.
     ///
     /// # Errors
     /// Whatever stands in the way; then nothing was written.
@@ -27,8 +28,9 @@ impl<'a> Session<'a> {
         context: &'a Context,
         target: &'a Target<'a>,
         step: &Step<'_>,
+        idle: Option<Connection>,
     ) -> Result<Self> {
-        let session = Self::open_unclaimed(context, target, step)?;
+        let session = Self::open_unclaimed(context, target, step, idle)?;
         guard::owned(
             &context.workspace,
             target.service,
@@ -47,17 +49,19 @@ impl<'a> Session<'a> {
         context: &'a Context,
         target: &'a Target<'a>,
         step: &Step<'_>,
+        idle: Option<Connection>,
     ) -> Result<Self> {
-        let mut lock = Lock::acquire(target.service, &target.url, context.lock_timeout, step)?;
-        let mut connection = target.url.connect(target.service)?;
-        lock.guard_worker(
-            &mut connection,
-            target.service,
-            &target.url,
-            context.lock_timeout,
-            step,
-        )?;
-        notice_lost_client(&mut connection).map_err(|error| target.failed("prepare", &error))?;
+        let Target { service, url, .. } = target;
+        let holder = match idle {
+            Some(idle) => idle,
+            None => url.connect(service)?,
+        };
+        let lock = Lock::acquire(holder, service, url, context.lock_timeout, step)?;
+        let mut connection = url.connect(service)?;
+        lock.hold_worker(&mut connection, service, context.lock_timeout, step)?;
+        connection
+            .execute(RESET)
+            .map_err(|error| target.failed("prepare", &error))?;
         let state = State::read(&mut connection)
             .map_err(|error| target.failed("read the state of", &error))?;
         Ok(Self {
@@ -106,22 +110,11 @@ impl<'a> Session<'a> {
             .map_err(|error| self.target.failed("read the state of", &error))?;
         Ok(())
     }
-
-    /// Undoes what a migration did to the session: `SET search_path`, `SET ROLE`. Inside or outside a transaction.
-    ///
-    /// # Errors
-    /// The server's.
-    pub(crate) fn reset(&mut self) -> Result<(), SqlError> {
-        self.connection
-            .execute("RESET SESSION AUTHORIZATION; RESET ALL")?;
-        notice_lost_client(&mut self.connection)
-    }
 }
 
-/// Has the server look every second whether we are still there, so that a killed run leaves no statement behind.
-/// PostgreSQL 14 and later; absent on some platforms.
-fn notice_lost_client(connection: &mut Connection) -> Result<(), SqlError> {
-    connection
-        .query("SELECT set_config(name, '1000', false) FROM pg_settings WHERE name = 'client_connection_check_interval'", &[])
-        .map(drop)
-}
+/// Undoes what a migration did to its session (`SET search_path`, `SET ROLE`), inside or outside of a transaction; and has
+/// the server look every second whether we are still there, so that a killed run leaves no statement behind. That setting
+/// came with PostgreSQL 14.
+pub(crate) const RESET: &str = "RESET SESSION AUTHORIZATION; RESET ALL;
+    SELECT CASE WHEN current_setting('client_connection_check_interval', true) IS NOT NULL
+           THEN set_config('client_connection_check_interval', '1000', false) END";

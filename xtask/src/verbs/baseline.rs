@@ -39,7 +39,7 @@ fn baseline(context: &Context, target: &Target<'_>, args: &Args) -> Result<Strin
         .as_ref()
         .map(|to| target.migrations.named(target.service, to))
         .transpose()?;
-    let session = Session::open_unclaimed(context, target, &step)?;
+    let session = Session::open_unclaimed(context, target, &step, None)?;
     if let Some(owner) = session
         .state
         .owner()

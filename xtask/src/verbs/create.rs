@@ -46,7 +46,7 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<Report, Vec<Failure>
         return Err(refusals);
     }
     let work: Vec<_> = targets.iter().zip(found).collect();
-    Ok(parallel::each(context.jobs, &work, |(target, found)| {
+    Ok(parallel::each(context.jobs, work, |(target, found)| {
         let made = found
             .as_ref()
             .map_err(Clone::clone)
@@ -73,27 +73,16 @@ enum Found {
 }
 
 fn look(target: &Target<'_>) -> Result<Found> {
-    match Connection::open(&target.url.params) {
-        Ok(mut connection) => {
-            let state = State::read(&mut connection)
-                .map_err(|error| target.failed("read the state of", &error))?;
-            Ok(Found::Existing(Box::new(state)))
-        }
-        Err(reason) => {
-            let unreachable = |reason: &str| target.url.unreachable(target.service, reason);
-            // If the server itself can't be reached either, the first reason is the better one.
-            let mut server = target
-                .url
-                .connect_server()
-                .map_err(|_| unreachable(&reason))?;
-            if target.url.exists().map_err(|_| unreachable(&reason))? {
-                return Err(unreachable(&reason));
-            }
-            let state =
-                State::read(&mut server).map_err(|error| target.failed("look for", &error))?;
-            Ok(Found::Missing {
-                system: state.identity.system,
-            })
+    let unreachable = |reason: String| target.url.unreachable(target.service, &reason);
+    let read = |mut connection: Connection| {
+        State::read(&mut connection).map_err(|error| target.failed("read the state of", &error))
+    };
+    match target.url.open().map_err(unreachable)? {
+        Some(connection) => Ok(Found::Existing(Box::new(read(connection)?))),
+        None => {
+            let server = target.url.connect_server().map_err(unreachable)?;
+            let system = read(server)?.identity.system;
+            Ok(Found::Missing { system })
         }
     }
 }
@@ -116,7 +105,7 @@ fn create(context: &Context, target: &Target<'_>, found: &Found) -> Result<Strin
         }
         Found::Missing { .. } => create_database(target)?,
     };
-    Session::open(context, target, &step)?;
+    Session::open(context, target, &step, None)?;
     Ok(match created {
         true => format!(
             "{GOOD}created{GOOD:#}, owned by service `{}`",

@@ -1,13 +1,15 @@
 //! `db migrate`: apply what is pending.
 
 use crate::apply::{self, Done};
-use crate::context::{Context, Target};
+use crate::context::{Context, Seen, Target};
 use crate::database::State;
 use crate::failure::{Failure, Result};
+use crate::ledger::{self, Direction};
 use crate::migrations::Migration;
+use crate::pg::{Connection, Ident};
 use crate::report::{GOOD, NOTE, Outcome, Report, count, duration};
 use crate::session::Session;
-use crate::{guard, ledger, parallel, pg};
+use crate::{guard, parallel};
 
 /// Apply the pending migrations
 #[derive(clap::Args, Default)]
@@ -36,12 +38,13 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<Report, Vec<Failure>
         .iter()
         .map(|target| limit(target, args))
         .collect::<Result<Vec<_>>>()?;
-    let states = context.read_states(&targets);
-    Context::refuse_shared(&targets, &states)?;
-    let work: Vec<_> = targets.iter().zip(limits).zip(states).collect();
+    let seen = context.look(&targets);
+    Context::refuse_shared(&targets, &seen)?;
+    let work: Vec<_> = targets.iter().zip(limits).zip(seen).collect();
     let jobs = if args.sql { 1 } else { context.jobs };
-    let outcomes = parallel::each(jobs, &work, |((target, limit), state)| {
-        let state = state.as_ref().map_err(Clone::clone)?;
+    let outcomes = parallel::each(jobs, work, |((target, limit), seen)| {
+        let Seen { state, idle } = seen?;
+        let state = &state;
         guard::owned(
             &context.workspace,
             target.service,
@@ -61,7 +64,7 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<Report, Vec<Failure>
         } else if pending.is_empty() && settled(target, state) {
             Planned::Done(outcome(target, format!("up to date at {}", current(state))))
         } else {
-            Planned::Done(migrate(context, target, limit.as_deref(), accept)?)
+            Planned::Done(migrate(context, target, limit.as_deref(), accept, idle)?)
         })
     });
     if args.sql {
@@ -133,9 +136,10 @@ fn migrate(
     target: &Target<'_>,
     limit: Option<&str>,
     accept: bool,
+    idle: Option<Connection>,
 ) -> Result<Outcome> {
     let step = context.progress.step(&target.service.name);
-    let mut session = Session::open(context, target, &step)?;
+    let mut session = Session::open(context, target, &step, idle)?;
     if accept {
         accept_edited(&mut session)?;
     } else {
@@ -252,7 +256,7 @@ fn script(target: &Target<'_>, pending: &[&Migration], state: &State) -> String 
         "-- service {}: {} on database {}, written by cargo xtask {}\n\\set ON_ERROR_STOP on\n",
         target.service.name,
         count(pending.len(), "migration"),
-        pg::Ident(&target.url.database),
+        Ident(&target.url.database),
         ledger::TOOL
     );
     if pending.is_empty() {
@@ -269,7 +273,7 @@ fn script(target: &Target<'_>, pending: &[&Migration], state: &State) -> String 
         sql.push_str(&ledger::create_history(&state.history_schema));
     }
     for migration in pending {
-        let books = ledger::applied_script(migration, &state.history_schema);
+        let books = ledger::done(migration, Direction::Up, &state.history_schema);
         let (begin, commit) = if migration.in_transaction {
             ("BEGIN;\n", "COMMIT;\n")
         } else {
@@ -279,7 +283,7 @@ fn script(target: &Target<'_>, pending: &[&Migration], state: &State) -> String 
         // The text may end in a comment, or without a semicolon.
         let up = migration.up.trim_end();
         sql.push_str(&format!(
-            "\n-- {}\n{begin}{up}\n;\n{reset}{books}{commit}",
+            "\n-- {}\n{begin}{up}\n;\n{reset}{books};\n{commit}",
             migration.name
         ));
     }

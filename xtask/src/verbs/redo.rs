@@ -30,7 +30,7 @@ fn redo(context: &Context, target: &Target<'_>, number: usize) -> Outcome {
     let step = context.progress.step(&target.service.name);
     let (mut reverted, mut applied) = (Vec::<Done>::new(), Vec::<Done>::new());
     let result = (|| {
-        let mut session = Session::open(context, target, &step)?;
+        let mut session = Session::open(context, target, &step, None)?;
         let chosen = newest(target, &session.state, number)?;
         revert_all(&mut session, &chosen, &step, &mut reverted)?;
         for (index, (migration, _)) in chosen.iter().rev().enumerate() {

@@ -74,7 +74,7 @@ fn revert(context: &Context, target: &Target<'_>, args: &Args) -> Outcome {
             );
             confirm::destructive(&args.confirmation, &target.url, target.service, &what)?;
         }
-        let mut session = Session::open(context, target, &step)?;
+        let mut session = Session::open(context, target, &step, None)?;
         let chosen = choose(&session.state)?;
         revert_all(&mut session, &chosen, &step, &mut done)
     })();

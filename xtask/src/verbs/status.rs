@@ -52,7 +52,11 @@ struct ServiceStatus {
 
 pub(crate) fn run(context: &Context, args: &Args) -> Result<Report, Vec<Failure>> {
     let targets = context.targets(&args.services)?;
-    let states = context.read_states(&targets);
+    let states: Vec<_> = context
+        .look(&targets)
+        .into_iter()
+        .map(|seen| seen.map(|seen| seen.state))
+        .collect();
     let mut failures = Vec::new();
     let mut services = Vec::new();
     for (target, state) in targets.iter().zip(&states) {

@@ -5,7 +5,6 @@ use std::time::{Duration, Instant};
 use crate::context::{Context, Target};
 use crate::failure::{Failure, Result};
 use crate::parallel;
-use crate::pg::Connection;
 use crate::report::{Outcome, Report, duration};
 use crate::verbs::migrate::outcome;
 
@@ -35,26 +34,19 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<Report, Vec<Failure>
 fn wait(context: &Context, target: &Target<'_>, begin: Instant, timeout: Duration) -> Outcome {
     let step = context.progress.step(&target.service.name);
     loop {
-        // The database may be missing still: that is for `db create`.
-        let reason = match Connection::open(&target.url.params) {
-            Ok(_) => {
-                return outcome(
-                    target,
-                    format!("answers after {}", duration(begin.elapsed())),
-                );
-            }
-            Err(reason) => match target.url.exists() {
-                Ok(false) => {
-                    return outcome(
+        let reason = match target.url.open() {
+            Ok(found) => {
+                let answers = format!("answers after {}", duration(begin.elapsed()));
+                return match found {
+                    Some(_) => outcome(target, answers),
+                    // That is for `db create`.
+                    None => outcome(
                         target,
-                        format!(
-                            "the server answers after {}; the database is missing",
-                            duration(begin.elapsed())
-                        ),
-                    );
-                }
-                _ => reason,
-            },
+                        format!("the server {answers}; the database is missing"),
+                    ),
+                };
+            }
+            Err(reason) => reason,
         };
         if begin.elapsed() >= timeout {
             let failure = target.url.unreachable(target.service, &reason);

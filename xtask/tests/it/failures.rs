@@ -222,6 +222,45 @@ fn notices_copies_and_own_commits_do_not_confuse() {
 }
 
 #[test]
+fn a_migration_that_rolls_itself_back_is_not_taken_for_applied() {
+    let workspace = Workspace::with(&["arc"]);
+    workspace.db("create").exits(0);
+    workspace.migration(
+        "arc",
+        "2026-01-03-000000_back",
+        "CREATE TABLE gone (); ROLLBACK;",
+        "SELECT 1;",
+    );
+    workspace
+        .db("migrate")
+        .exits(4)
+        .says("rolls back its own work");
+    assert_eq!(
+        workspace.applied(&workspace.database("arc")),
+        "20260101000000 20260102000000"
+    );
+}
+
+#[test]
+fn what_fails_at_the_commit_is_shown_without_a_line() {
+    let workspace = Workspace::with(&["arc"]);
+    workspace.db("create").exits(0);
+    workspace.migration(
+        "arc",
+        "2026-01-03-000000_deferred",
+        "CREATE TABLE child (arc bigint REFERENCES arc_items (id) DEFERRABLE INITIALLY DEFERRED);
+         INSERT INTO child VALUES (9);",
+        "DROP TABLE child;",
+    );
+    workspace
+        .db("migrate")
+        .exits(4)
+        .says("2026-01-03-000000_deferred/up.sql\n")
+        .says("SQLSTATE: 23503");
+    assert_eq!(workspace.tables(&workspace.database("arc")), "arc_items");
+}
+
+#[test]
 fn an_older_migration_from_another_branch_runs_and_is_pointed_out() {
     let workspace = Workspace::with(&["arc"]);
     workspace.db("create").exits(0);

@@ -115,9 +115,9 @@ impl Workspace {
     pub(crate) fn remove(&self, path: &str) {
         let path = self.path(path);
         if path.is_dir() {
-            std::fs::remove_dir_all(path).unwrap()
+            std::fs::remove_dir_all(path).unwrap();
         } else {
-            std::fs::remove_file(path).unwrap()
+            std::fs::remove_file(path).unwrap();
         }
     }
 
