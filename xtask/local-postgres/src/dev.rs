@@ -159,15 +159,21 @@ pub fn down(workspace: &Path, wipe: bool) -> Result<Down> {
             wiped: false,
         });
     };
-    let provider = record.provider.unwrap_or_else(|| server.guess_provider());
-    let stopped = match provider {
-        Provider::Docker => docker::stop(&server.key)?,
-        _ => native::stop(&native::data_folder(&server.key)?)?,
+    let folder = native::data_folder(&server.key)?;
+    // Before a start has succeeded there may be something of either, or of none.
+    let stopped = match record.provider {
+        Some(Provider::Docker) => docker::stop(&server.key)?,
+        Some(_) => native::stop(&folder)?,
+        None => native::stop(&folder)? || docker::stop(&server.key).unwrap_or(false),
     };
     if wipe {
-        match provider {
-            Provider::Docker => docker::remove_volume(&server.key)?,
-            _ => native::remove(&native::data_folder(&server.key)?)?,
+        match record.provider {
+            Some(Provider::Docker) => docker::remove_volume(&server.key)?,
+            Some(_) => native::remove(&folder)?,
+            None => {
+                native::remove(&folder)?;
+                let _ = docker::remove_volume(&server.key);
+            }
         }
         fs::remove_file(&server.file)
             .with_context(|| format!("failed to remove `{}`", server.file.display()))?;

@@ -64,11 +64,15 @@ pub(crate) fn start(settings: &Settings, order: &Order) -> Result<Started> {
         // Under the lock of its order, what has this key and is not running is left over from a killed start.
         remove(&docker, &order.key).await?;
         let container = run(&docker, &image, order).await?;
-        match ready(&container, order).await {
+        match ready(&container, settings, &image, order).await {
             Ok(started) => {
                 // It outlives this process: it stops and removes itself. Dropping the value would remove it now.
                 mem::forget(container);
                 Ok(started)
+            }
+            Err(error) if error.is::<SettingsError>() => {
+                let _ = container.rm().await;
+                Err(error)
             }
             Err(error) => {
                 let mut log = container.stdout_to_vec().await.unwrap_or_default();
@@ -298,7 +302,12 @@ async fn run(docker: &Docker, image: &str, order: &Order) -> Result<ContainerAsy
     }
 }
 
-async fn ready(container: &ContainerAsync<GenericImage>, order: &Order) -> Result<Started> {
+async fn ready(
+    container: &ContainerAsync<GenericImage>,
+    settings: &Settings,
+    image: &str,
+    order: &Order,
+) -> Result<Started> {
     let port = container
         .get_host_port_ipv4(PORT)
         .await
@@ -307,7 +316,11 @@ async fn ready(container: &ContainerAsync<GenericImage>, order: &Order) -> Resul
     let start = Instant::now();
     loop {
         match sql::connect(&url) {
-            Ok(_) => break,
+            Ok(mut connection) => {
+                let (_, number) = sql::version(&mut connection)?;
+                provider::check_version(settings, number / 10_000, &format!("image `{image}`"))?;
+                break;
+            }
             Err(error) if provider::is_final(&error, start) => return Err(error),
             Err(_) => tokio::time::sleep(Duration::from_millis(15)).await,
         }

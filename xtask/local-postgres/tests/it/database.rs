@@ -110,4 +110,11 @@ fn a_panic_keeps_the_database() {
     .unwrap();
     let mut connection = PgConnection::establish(&url).unwrap();
     assert_eq!(count(&mut connection, "SELECT count(*) FROM books"), 1);
+
+    let name = url.rsplit('/').next().unwrap();
+    let other = TestDatabase::empty();
+    other
+        .connection()
+        .batch_execute(&format!("DROP DATABASE {name} WITH (FORCE)"))
+        .unwrap();
 }
