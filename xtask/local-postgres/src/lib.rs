@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 #![cfg(unix)]
 
+mod binaries;
 mod clones;
 mod database;
 pub mod dev;

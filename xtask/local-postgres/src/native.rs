@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::fs::{self, File, OpenOptions};
 use std::net::{Ipv4Addr, TcpListener};
-use std::os::unix::fs::{OpenOptionsExt, chown};
+use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -14,8 +14,9 @@ use anyhow::{Context, Result, anyhow, bail};
 use rustix::process::{Pid, Signal};
 use uuid::Uuid;
 
+use crate::binaries::{Binaries, ServerUser};
 use crate::provider::{self, Handle, Lifetime, Order, SCRIPT, Started};
-use crate::settings::{Provider, Settings, SettingsError};
+use crate::settings::{Provider, Settings};
 use crate::state;
 
 /// Room for a data folder (40 MB), its log of changes and some hundred clones. A smaller /dev/shm, as in a
@@ -25,17 +26,6 @@ const MEMORY_FOLDER_MIN: u64 = 1 << 30;
 const LEFTOVER_AGE: Duration = Duration::from_secs(120);
 /// As long as PostgreSQL may need to write everything to disk.
 const STOP_TIMEOUT: Duration = Duration::from_secs(60);
-/// Where packages put PostgreSQL; `*` is one path component, or a part of one.
-const USUAL_FOLDERS: [&str; 8] = [
-    "/usr/lib/postgresql/*/bin",
-    "/usr/lib/postgresql*/bin",
-    "/usr/pgsql-*/bin",
-    "/usr/local/pgsql/bin",
-    "/usr/libexec/postgresql*",
-    "/opt/homebrew/opt/postgresql@*/bin",
-    "/usr/local/opt/postgresql@*/bin",
-    "/Applications/Postgres.app/Contents/Versions/*/bin",
-];
 
 /// Starts a server and waits for its first answer; tells its major version.
 pub(crate) fn start(settings: &Settings, order: &Order) -> Result<(Started, u32)> {
@@ -364,183 +354,4 @@ fn log_file(path: &Path) -> Result<File> {
         .mode(0o600)
         .open(path)
         .with_context(|| format!("failed to open the server's log `{}`", path.display()))
-}
-
-/// PostgreSQL's programs.
-#[derive(Debug)]
-struct Binaries {
-    folder: PathBuf,
-    major: u32,
-}
-
-impl Binaries {
-    /// The wanted version, or the one nearest to it.
-    fn find(settings: &Settings, user: &ServerUser) -> Result<Self> {
-        if let Some(folder) = &settings.bin {
-            return Self::at(folder, user).map_err(|error| {
-                SettingsError::error(format!(
-                    "failed to use LOCAL_POSTGRES_BIN: {error:#}; set it to a folder with PostgreSQL's initdb and postgres"
-                ))
-            });
-        }
-        let wanted = settings.version.major;
-        let candidates = candidates();
-        let mut found = Vec::new();
-        let mut unusable = Vec::new();
-        for folder in &candidates {
-            match Self::at(folder, user) {
-                Ok(binaries) => found.push(binaries),
-                Err(error) => unusable.push(format!("{error:#}")),
-            }
-        }
-        if let Some(best) = found
-            .into_iter()
-            .min_by_key(|it| (it.major.abs_diff(wanted), it.major < wanted))
-        {
-            return Ok(best);
-        }
-        let mut message = format!(
-            "failed to find a PostgreSQL to run: install Docker, or PostgreSQL {wanted} \
-             (Debian, Ubuntu: apt-get install postgresql; macOS: brew install postgresql@{wanted}), \
-             or set LOCAL_POSTGRES_BIN to the folder of its programs, or LOCAL_POSTGRES_URL to a running server"
-        );
-        for reason in unusable {
-            message.push_str("; ");
-            message.push_str(&reason);
-        }
-        Err(SettingsError::error(message))
-    }
-
-    fn at(folder: &Path, user: &ServerUser) -> Result<Self> {
-        let program = folder.join("postgres");
-        if !program.is_file() || !folder.join("initdb").is_file() {
-            bail!("`{}` has no initdb and postgres", folder.display());
-        }
-        let output = user
-            .command(&program)
-            .arg("--version")
-            .output()
-            .with_context(|| {
-                format!("failed to run `{}`{}", program.display(), user.described())
-            })?;
-        let text = String::from_utf8_lossy(&output.stdout);
-        // postgres (PostgreSQL) 15.18 (Debian 15.18-0+deb12u1); before a release: 19beta1
-        let major = text
-            .split_whitespace()
-            .nth(2)
-            .and_then(|version| {
-                version
-                    .split(|c: char| !c.is_ascii_digit())
-                    .next()?
-                    .parse()
-                    .ok()
-            })
-            .with_context(|| {
-                format!(
-                    "failed to understand `{} --version`: {}",
-                    program.display(),
-                    text.trim()
-                )
-            })?;
-        Ok(Self {
-            folder: folder.to_owned(),
-            major,
-        })
-    }
-}
-
-/// Folders that have PostgreSQL's programs.
-fn candidates() -> BTreeSet<PathBuf> {
-    let mut folders = BTreeSet::new();
-    if let Ok(output) = Command::new("pg_config")
-        .arg("--bindir")
-        .stdin(Stdio::null())
-        .output()
-    {
-        folders.insert(PathBuf::from(
-            String::from_utf8_lossy(&output.stdout).trim(),
-        ));
-    }
-    for pattern in USUAL_FOLDERS {
-        folders.extend(expand(pattern));
-    }
-    if let Some(path) = std::env::var_os("PATH") {
-        folders.extend(std::env::split_paths(&path));
-    }
-    folders.retain(|folder| folder.join("postgres").is_file() && folder.join("initdb").is_file());
-    folders
-}
-
-/// The folders of a pattern with one `*`.
-fn expand(pattern: &str) -> Vec<PathBuf> {
-    let Some((before, after)) = pattern.split_once('*') else {
-        return vec![pattern.into()];
-    };
-    let (parent, prefix) = before.rsplit_once('/').expect("patterns are absolute");
-    let Ok(entries) = fs::read_dir(parent) else {
-        return Vec::new();
-    };
-    entries
-        .flatten()
-        .filter(|entry| entry.file_name().to_string_lossy().starts_with(prefix))
-        .map(|entry| PathBuf::from(format!("{}{after}", entry.path().display())))
-        .collect()
-}
-
-/// As whom the server runs: this user, or `postgres` or `nobody` instead of root.
-#[derive(Debug)]
-pub(crate) struct ServerUser(Option<(u32, u32)>);
-
-impl ServerUser {
-    pub(crate) fn find() -> Result<Self> {
-        if !state::is_root() {
-            return Ok(Self(None));
-        }
-        for name in ["postgres", "nobody"] {
-            if let (Some(uid), Some(gid)) = (id("-u", name), id("-g", name)) {
-                return Ok(Self(Some((uid, gid))));
-            }
-        }
-        Err(SettingsError::error(
-            "failed to find a user for PostgreSQL, which refuses to run as root: add a user `postgres`",
-        ))
-    }
-
-    /// A command in this user's name, with nothing of our environment that could change a server.
-    fn command(&self, program: &Path) -> Command {
-        let mut command = Command::new(program);
-        command.env_clear().current_dir("/");
-        for name in ["PATH", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH"] {
-            if let Some(value) = std::env::var_os(name) {
-                command.env(name, value);
-            }
-        }
-        if let Some((uid, gid)) = self.0 {
-            command.uid(uid).gid(gid);
-        }
-        command
-    }
-
-    fn own(&self, folder: &Path) -> Result<()> {
-        let Some((uid, gid)) = self.0 else {
-            return Ok(());
-        };
-        chown(folder, Some(uid), Some(gid))
-            .with_context(|| format!("failed to hand over folder `{}`", folder.display()))
-    }
-
-    fn described(&self) -> String {
-        self.0.map_or_else(String::new, |(uid, _)| {
-            format!(" as user {uid}, who must be able to reach it")
-        })
-    }
-}
-
-fn id(option: &str, name: &str) -> Option<u32> {
-    let output = Command::new("id")
-        .args([option, name])
-        .stderr(Stdio::null())
-        .output()
-        .ok()?;
-    String::from_utf8_lossy(&output.stdout).trim().parse().ok()
 }
