@@ -6,9 +6,9 @@ use crate::diagnostic;
 use crate::failure::{Failure, Kind, Result};
 use crate::ledger::{self, Direction};
 use crate::migrations::Migration;
-use crate::pg::SqlError;
+use crate::pg::{Connection, SqlError};
 use crate::session::{RESET, Session};
-use crate::statements;
+use crate::statements::{self, End};
 
 /// A migration that was run.
 pub(crate) struct Done {
@@ -70,9 +70,10 @@ fn in_transaction(
     let books = ledger::done(migration, direction, &session.state.history_schema);
     let ran = connection.begin_and_execute(sql).and_then(|()| {
         let own_end = !connection.in_transaction();
-        if own_end && connection.rolled_back() {
+        let end = statements::transaction_end(sql).filter(|_| own_end);
+        if end == Some(End::Rollback) {
             return Err(SqlError {
-                message: "the file rolls back its own work, so there is nothing to keep: remove its ROLLBACK".to_owned(),
+                message: "the file rolls back its own work: remove its ROLLBACK".to_owned(),
                 statements_done: usize::MAX,
                 ..SqlError::default()
             });
@@ -115,10 +116,15 @@ fn without_transaction(
         .query_text(&ledger::started(migration, direction), &[])?
         .unwrap_or_default();
     let ran = connection.execute(sql);
-    if connection.in_transaction() {
-        // A BEGIN of its own, left open.
-        connection.execute(if ran.is_ok() { "COMMIT" } else { "ROLLBACK" })?;
-    }
+    // A BEGIN of its own may be left open.
+    let ran = match (ran, connection.in_transaction()) {
+        (Ok(()), true) => connection.execute("COMMIT"),
+        (Err(error), true) => {
+            let _ = connection.execute("ROLLBACK");
+            Err(error)
+        }
+        (ran, false) => ran,
+    };
     let end = match &ran {
         Ok(()) => ledger::finished(&row, migration, direction, &session.state.history_schema),
         Err(error) => ledger::ended(&row, error),
@@ -145,46 +151,35 @@ pub(crate) fn recover(session: &mut Session<'_>, migration: &Migration) -> Resul
     let target = session.target;
     let failed =
         |error: SqlError| target.failed("clear up after an interrupted migration in", &error);
-    let left = session
-        .connection
-        .query(
-            "SELECT i.indexrelid::regclass::text, i.indisvalid, c.relname, r.id
-             FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid,
-               LATERAL (SELECT id, indexes_before FROM db_ledger.run WHERE version = $1 ORDER BY id DESC LIMIT 1) r
-             WHERE c.relkind = 'i' AND c.relnamespace::regnamespace::text !~ '^pg_'
-               AND i.indexrelid <> ALL (coalesce(r.indexes_before, '{}'))",
-            &[&migration.version],
-        )
-        .map_err(failed)?;
     let begin = Instant::now();
-    for row in left {
-        let [Some(index), Some(valid), Some(name), Some(id)] = row.as_slice() else {
-            continue;
-        };
-        if valid == "f" {
+    for index in left_indexes(&mut session.connection, migration).map_err(failed)? {
+        if !index.valid {
             session.context.progress.line(&format!(
-                "{}: dropping the INVALID index {index}, left by the last run of {}",
-                target.service.name, migration.name
+                "{}: dropping the INVALID index {}, left by the last run of {}",
+                target.service.name, index.shown, migration.name
             ));
             session
                 .connection
-                .execute(&format!("DROP INDEX CONCURRENTLY {index}"))
+                .execute(&format!("DROP INDEX CONCURRENTLY {}", index.shown))
                 .map_err(failed)?;
-        } else if run.outcome == "started"
-            && only_creates_index(&migration.up)
-            && migration.up.contains(name.as_str())
-        {
+        } else if run.outcome == "started" && statements::only_creates_index(&migration.up) {
             // Killed after the server was done, before it was written down.
             let history = &session.state.history_schema;
             session
                 .connection
-                .execute(&ledger::finished(id, migration, Direction::Up, history))
+                .execute(&ledger::finished(
+                    &index.run,
+                    migration,
+                    Direction::Up,
+                    history,
+                ))
                 .map_err(failed)?;
             return Ok(Some(Done {
                 name: migration.name.clone(),
                 duration: begin.elapsed(),
                 notes: vec![format!(
-                    "index {index} was complete: an interrupted run had built it"
+                    "index {} was complete: an interrupted run had built it",
+                    index.shown
                 )],
             }));
         }
@@ -192,15 +187,43 @@ pub(crate) fn recover(session: &mut Session<'_>, migration: &Migration) -> Resul
     Ok(None)
 }
 
-fn only_creates_index(sql: &str) -> bool {
-    let words = statements::first_words(sql, 4);
-    let words: Vec<_> = words
-        .iter()
-        .map(String::as_str)
-        .filter(|word| *word != "unique")
-        .take(3)
-        .collect();
-    words == ["create", "index", "concurrently"] && statements::starts(sql).len() == 1
+/// An index that the last, unfinished run of a migration left.
+struct LeftIndex {
+    /// Quoted, and with its schema where that is needed.
+    shown: String,
+    valid: bool,
+    /// The run's row in the ledger.
+    run: String,
+}
+
+/// The indexes that came after the last run of a non-transactional migration began, that its text names, and that
+/// nobody is building at the moment. Anything less, and an administrator's own index would be dropped.
+fn left_indexes(
+    connection: &mut Connection,
+    migration: &Migration,
+) -> Result<Vec<LeftIndex>, SqlError> {
+    let rows = connection.query(
+        "SELECT i.indexrelid::regclass::text, i.indisvalid, c.relname, r.id
+         FROM (SELECT id, indexes_before FROM db_ledger.run WHERE version = $1 ORDER BY id DESC LIMIT 1) r
+           JOIN pg_index i ON i.indexrelid <> ALL (r.indexes_before)
+           JOIN pg_class c ON c.oid = i.indexrelid
+         WHERE c.relkind = 'i' AND c.relnamespace::regnamespace::text !~ '^pg_'
+           AND NOT EXISTS (SELECT FROM pg_stat_progress_create_index p WHERE p.index_relid = i.indexrelid)",
+        &[&migration.version],
+    )?;
+    let left = rows.into_iter().filter_map(|row| match row.as_slice() {
+        [Some(shown), Some(valid), Some(name), Some(run)]
+            if statements::names(&migration.up, name) =>
+        {
+            Some(LeftIndex {
+                shown: shown.clone(),
+                valid: valid == "t",
+                run: run.clone(),
+            })
+        }
+        _ => None,
+    });
+    Ok(left.collect())
 }
 
 fn explain(
@@ -234,14 +257,18 @@ fn explain(
         return failure
             .help("the connection was lost; run the command again: it goes on where this stopped");
     }
-    if !migration.in_transaction && session.read_again().is_ok() {
-        for index in &session.state.invalid_indexes {
+    let transactional = migration.in_transaction;
+    if !transactional {
+        let left = left_indexes(&mut session.connection, migration).unwrap_or_default();
+        for index in left.iter().filter(|index| !index.valid) {
             failure = failure.help(format!(
-                "it left the INVALID index {index}, which the next run drops before it tries again"
+                "it left the INVALID index {}, which the next run drops before it tries again",
+                index.shown
             ));
         }
     }
-    if error.sqlstate == "25001" && migration.in_transaction {
+    // 25001: active_sql_transaction.
+    if error.sqlstate == "25001" && transactional {
         let metadata = session
             .context
             .workspace
@@ -249,9 +276,14 @@ fn explain(
         failure = failure.help(format!(
             "put it in a migration of its own, with `run_in_transaction = false` in {metadata}"
         ));
+    } else if error.sqlstate == "25001" {
+        failure = failure.help(
+            "the statements of one file are one transaction: put each of these in a migration of its own",
+        );
     }
-    failure.help(match migration.in_transaction {
+    let kept = transactional && statements::transaction_end(sql).is_none();
+    failure.help(match kept {
         true => "nothing of this migration was kept; mend it and run the command again",
-        false => "it ran without a transaction: what came before the error may have been kept; mend it and run the command again",
+        false => "what came before the error may have been kept; mend it and run the command again",
     })
 }

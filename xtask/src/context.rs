@@ -42,12 +42,10 @@ pub(crate) struct Target<'w> {
 /// What a first look at a database gave.
 pub(crate) struct Seen {
     pub(crate) state: State,
-    /// The session that looked, for whoever goes on; of many databases none are kept open.
+    /// The session that looked, for whoever goes on: logging in is a good part of a short run. Where there are many more
+    /// databases than jobs, none is kept open.
     pub(crate) idle: Option<Connection>,
 }
-
-/// How many sessions are kept open after the first look: PostgreSQL takes 100 by default.
-const MOST_IDLE: usize = 32;
 
 impl Context {
     /// Reads the workspace around the working directory.
@@ -74,12 +72,24 @@ impl Context {
     /// # Errors
     /// Every fault of every service: nothing has been connected to yet.
     pub(crate) fn targets(&self, names: &[String]) -> Result<Vec<Target<'_>>, Vec<Failure>> {
-        let services = self
-            .workspace
-            .select(names)
-            .map_err(|failure| vec![failure])?;
+        let (targets, failures) = self.targets_and_failures(names)?;
+        if failures.is_empty() {
+            Ok(targets)
+        } else {
+            Err(failures)
+        }
+    }
+
+    /// As [`targets`](Self::targets), but the services without a fault are given beside the faults of the others.
+    ///
+    /// # Errors
+    /// A name that is no service's.
+    pub(crate) fn targets_and_failures(
+        &self,
+        names: &[String],
+    ) -> Result<(Vec<Target<'_>>, Vec<Failure>)> {
         let (mut targets, mut failures) = (Vec::new(), Vec::new());
-        for service in services {
+        for service in self.workspace.select(names)? {
             match self.target(service) {
                 Ok(target) => targets.push(target),
                 Err(failure) => failures.push(failure),
@@ -91,11 +101,7 @@ impl Context {
         {
             self.progress.line(&warning);
         }
-        if failures.is_empty() {
-            Ok(targets)
-        } else {
-            Err(failures)
-        }
+        Ok((targets, failures))
     }
 
     fn target<'w>(&self, service: &'w Service) -> Result<Target<'w>> {
@@ -128,14 +134,19 @@ impl Context {
         }
     }
 
-    /// Reads the state of every target's database, writing nothing.
-    pub(crate) fn look(&self, targets: &[Target<'_>]) -> Vec<Result<Seen>> {
+    /// Reads the state of every target's database, writing nothing; `None` where the database is missing.
+    pub(crate) fn look(&self, targets: &[Target<'_>]) -> Vec<Result<Option<Seen>>> {
         parallel::each(self.jobs, targets, |target| {
-            let mut connection = target.url.connect(target.service)?;
+            let opened = target.url.open();
+            let opened =
+                opened.map_err(|reason| target.url.unreachable(target.service, &reason))?;
+            let Some(mut connection) = opened else {
+                return Ok(None);
+            };
             let state = State::read(&mut connection)
                 .map_err(|error| target.failed("read the state of", &error))?;
-            let idle = (targets.len() <= MOST_IDLE).then_some(connection);
-            Ok(Seen { state, idle })
+            let idle = (targets.len() <= 2 * self.jobs).then_some(connection);
+            Ok(Some(Seen { state, idle }))
         })
     }
 
@@ -145,18 +156,13 @@ impl Context {
     /// One refusal per pair.
     pub(crate) fn refuse_shared(
         targets: &[Target<'_>],
-        seen: &[Result<Seen>],
+        seen: &[Result<Option<Seen>>],
     ) -> Result<(), Vec<Failure>> {
         let known = targets.iter().zip(seen).filter_map(|(target, seen)| {
-            let state = &seen.as_ref().ok()?.state;
+            let state = &seen.as_ref().ok()?.as_ref()?.state;
             Some((target.service, &target.url, state.identity.clone()))
         });
-        let refusals = guard::distinct(known);
-        if refusals.is_empty() {
-            Ok(())
-        } else {
-            Err(refusals)
-        }
+        guard::distinct(&known.collect::<Vec<_>>())
     }
 }
 
@@ -174,7 +180,8 @@ impl Target<'_> {
         match (&error.hint, error.sqlstate.as_str()) {
             (Some(hint), _) => failure.help(hint),
             (None, "42501") => failure.help(
-                "the role needs CREATE on the database for the schema `db_ledger`, and CREATE on the schema of its tables",
+                "to read, the role needs USAGE on the schema `db_ledger` and SELECT on its tables; \
+                 to create that schema, CREATE on the database",
             ),
             _ => failure,
         }

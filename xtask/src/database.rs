@@ -7,7 +7,7 @@ use serde::Deserialize;
 use crate::ledger::{self, Ledger, Owner, Run};
 use crate::lock;
 use crate::migrations::Migrations;
-use crate::pg::{Connection, Ident, SqlError};
+use crate::pg::{Connection, Ident, Literal, SqlError};
 
 /// Tables in which other migration tools keep their history, and the tools.
 const OTHER_TOOLS: &[(&str, &str)] = &[
@@ -26,12 +26,25 @@ const OTHER_TOOLS: &[(&str, &str)] = &[
 ];
 
 /// A physical database, however its URL is spelled.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone)]
 pub(crate) struct Identity {
-    /// The cluster's system identifier.
-    pub(crate) system: String,
-    /// The database's oid in it.
-    pub(crate) oid: String,
+    /// The cluster's system identifier, unless the right to ask for it was revoked.
+    pub(crate) system: Option<String>,
+    /// When the server was started: tells servers apart where the identifier is not known.
+    pub(crate) started: String,
+    /// The database in it: its oid, or its name where one of two does not exist yet.
+    pub(crate) database: String,
+}
+
+impl Identity {
+    /// Whether both are one database.
+    pub(crate) fn is(&self, other: &Self) -> bool {
+        let server = match (&self.system, &other.system) {
+            (Some(one), Some(two)) => one == two,
+            _ => self.started == other.started,
+        };
+        server && self.database == other.database
+    }
 }
 
 /// The state of one database at one moment.
@@ -44,8 +57,10 @@ pub(crate) struct State {
     pub(crate) has_history: bool,
     /// The applied versions in order, and when Diesel says they were.
     pub(crate) applied: Vec<Applied>,
-    /// Other tables and views, up to twenty; not asked for where there is an owner.
-    pub(crate) tables: Vec<String>,
+    /// Schemas outside of the search path that have a bookkeeping table of Diesel's.
+    pub(crate) hidden_history: Vec<String>,
+    /// Tables, views, types and functions that are there, up to twenty; not asked for where there is an owner.
+    pub(crate) objects: Vec<String>,
     /// Indexes that PostgreSQL does not use, left by a failed `CREATE INDEX CONCURRENTLY`.
     pub(crate) invalid_indexes: Vec<String>,
     /// Whether somebody holds our lock at the moment, where a run was begun and not ended.
@@ -66,6 +81,7 @@ struct Overview {
     oid: String,
     may_identify: bool,
     history_schema: Option<String>,
+    hidden_history: Vec<String>,
     current_schema: Option<String>,
     has_ledger: bool,
     invalid_indexes: Vec<String>,
@@ -78,24 +94,41 @@ SELECT json_build_object(
   'may_identify', has_function_privilege('pg_control_system()', 'execute'),
   'history_schema', (SELECT n.nspname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
                      WHERE c.oid = to_regclass('__diesel_schema_migrations')),
+  'hidden_history', (SELECT coalesce(json_agg(c.relnamespace::regnamespace::text), '[]') FROM pg_class c
+                     WHERE c.relname = '__diesel_schema_migrations' AND c.relkind = 'r' AND NOT pg_table_is_visible(c.oid)),
   'current_schema', current_schema(),
-  'has_ledger', to_regclass('db_ledger.run') IS NOT NULL,
+  'has_ledger', to_regclass('db_ledger.run') IS NOT NULL AND to_regclass('db_ledger.owner') IS NOT NULL,
   'invalid_indexes', (SELECT coalesce(json_agg(i.indexrelid::regclass::text ORDER BY 1), '[]')
       FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_namespace n ON n.oid = c.relnamespace
       WHERE NOT i.indisvalid AND c.relkind = 'i' AND n.nspname !~ '^pg_')
 )";
 
-/// The tables and views that are neither the system's, nor an extension's, nor bookkeeping. Below oid 16384 are only
-/// those that `initdb` made (`FirstNormalObjectId` in PostgreSQL's sources); to skip them first saves 4 ms of 5.
-const TABLES: &str = "
-(SELECT coalesce(json_agg(name), '[]') FROM (
-    SELECT CASE n.nspname WHEN 'public' THEN c.relname ELSE n.nspname || '.' || c.relname END AS name
-    FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-    WHERE c.oid >= 16384 AND c.relkind IN ('r', 'p', 'v', 'm', 'f') AND c.relname <> '__diesel_schema_migrations'
-      AND n.nspname <> 'db_ledger' AND n.nspname !~ '^pg_'
-      AND NOT EXISTS (SELECT FROM pg_depend d
-                      WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e')
-    ORDER BY 1 LIMIT 20) t)";
+/// What is neither the system's, nor an extension's, nor bookkeeping; another tool's bookkeeping comes first. Below oid
+/// 16384 is only what `initdb` made (`FirstNormalObjectId` in PostgreSQL's sources): to skip it first saves 4 ms of 5.
+fn objects() -> String {
+    let tools: Vec<_> = OTHER_TOOLS
+        .iter()
+        .map(|(table, _)| Literal(table).to_string())
+        .collect();
+    format!(
+        "(SELECT coalesce(json_agg(name), '[]') FROM (
+            SELECT CASE n.nspname WHEN 'public' THEN '' ELSE n.nspname || '.' END || o.name AS name
+            FROM (
+                SELECT oid, 'pg_class'::regclass AS class, relnamespace AS schema, relname AS name FROM pg_class
+                WHERE oid >= 16384 AND relkind IN ('r', 'p', 'v', 'm', 'f', 'S')
+                UNION ALL
+                SELECT oid, 'pg_type'::regclass, typnamespace, typname FROM pg_type
+                WHERE oid >= 16384 AND typtype IN ('d', 'e', 'r')
+                UNION ALL
+                SELECT oid, 'pg_proc'::regclass, pronamespace, proname FROM pg_proc WHERE oid >= 16384
+            ) o JOIN pg_namespace n ON n.oid = o.schema
+            WHERE n.nspname <> 'db_ledger' AND n.nspname !~ '^pg_' AND o.name <> '__diesel_schema_migrations'
+              AND NOT EXISTS (SELECT FROM pg_depend d
+                              WHERE d.classid = o.class AND d.objid = o.oid AND d.deptype = 'e')
+            ORDER BY o.name IN ({}) DESC, 1 LIMIT 20) t)",
+        tools.join(", ")
+    )
+}
 
 impl State {
     /// Reads the state in a read-only transaction: a slip that writes would fail.
@@ -112,14 +145,13 @@ impl State {
 
     /// Two rounds, the first of which begins the transaction and the last of which ends it.
     fn read_in_transaction(connection: &mut Connection) -> Result<Self, SqlError> {
-        let overview: Overview =
-            connection.execute_json(&format!("BEGIN TRANSACTION READ ONLY; {OVERVIEW}"))?;
-        // `pg_control_system` may be revoked; then the server's address and start tell it from others.
+        // Who locks a bookkeeping table for long gets reported, not waited for.
+        let overview: Overview = connection.execute_json(&format!(
+            "BEGIN TRANSACTION READ ONLY; SET LOCAL lock_timeout = '5s'; {OVERVIEW}"
+        ))?;
         let system = match overview.may_identify {
             true => "(SELECT system_identifier::text FROM pg_control_system())",
-            false => {
-                "concat_ws(' ', inet_server_addr(), inet_server_port(), pg_postmaster_start_time())"
-            }
+            false => "NULL",
         };
         let applied = match &overview.history_schema {
             None => "'[]'::json".to_owned(),
@@ -129,39 +161,42 @@ impl State {
                 Ident(schema)
             ),
         };
-        // Of a database with an owner, nobody asks for its tables; without runs, nobody asks for the lock.
-        let (owner, runs, tables, locked) = match overview.has_ledger {
+        // Of a database with an owner, nobody asks for what is in it; without runs, nobody asks for the lock.
+        let objects = objects();
+        let (owner, runs, objects, locked) = match overview.has_ledger {
             true => (
                 ledger::SELECT_OWNER,
                 ledger::SELECT_LAST_RUNS,
                 format!(
-                    "CASE WHEN EXISTS (SELECT FROM db_ledger.owner) THEN '[]' ELSE {TABLES} END"
+                    "CASE WHEN EXISTS (SELECT FROM db_ledger.owner) THEN '[]' ELSE {objects} END"
                 ),
                 format!(
                     "EXISTS (SELECT FROM db_ledger.run WHERE outcome = 'started') AND {}",
                     lock::is_held()
                 ),
             ),
-            false => ("NULL", "'[]'::json", TABLES.to_owned(), "false".to_owned()),
+            false => ("NULL", "'[]'::json", objects, "false".to_owned()),
         };
         #[derive(Deserialize)]
         struct Details {
-            system: String,
+            system: Option<String>,
+            started: String,
             applied: Vec<Applied>,
             owner: Option<Owner>,
             runs: Vec<Run>,
-            tables: Vec<String>,
+            objects: Vec<String>,
             locked: bool,
         }
         let mut details: Details = connection.execute_json(&format!(
-            "SELECT json_build_object('system', {system}, 'applied', {applied}, 'owner', {owner}, 'runs', {runs},
-                                      'tables', {tables}, 'locked', {locked}); ROLLBACK"
+            "SELECT json_build_object('system', {system}, 'started', extract(epoch FROM pg_postmaster_start_time())::text,
+                 'applied', {applied}, 'owner', {owner}, 'runs', {runs}, 'objects', {objects}, 'locked', {locked}); ROLLBACK"
         ))?;
         details.applied.sort_by(|a, b| a.version.cmp(&b.version));
         Ok(Self {
             identity: Identity {
                 system: details.system,
-                oid: overview.oid,
+                started: details.started,
+                database: overview.oid,
             },
             has_history: overview.history_schema.is_some(),
             history_schema: overview
@@ -169,7 +204,8 @@ impl State {
                 .or(overview.current_schema)
                 .unwrap_or_else(|| "public".to_owned()),
             applied: details.applied,
-            tables: details.tables,
+            hidden_history: overview.hidden_history,
+            objects: details.objects,
             invalid_indexes: overview.invalid_indexes,
             locked: details.locked,
             ledger: overview.has_ledger.then_some(Ledger {
@@ -177,6 +213,15 @@ impl State {
                 runs: details.runs,
             }),
         })
+    }
+
+    /// Whether a database has nothing of anybody's in it, whoever owns it.
+    ///
+    /// # Errors
+    /// The server's.
+    pub(crate) fn is_empty(connection: &mut Connection) -> Result<bool, SqlError> {
+        let objects: Vec<String> = connection.query_json(&format!("SELECT {}", objects()), &[])?;
+        Ok(objects.is_empty())
     }
 
     /// The service that the ledger names as owner.
@@ -198,7 +243,7 @@ impl State {
         OTHER_TOOLS
             .iter()
             .copied()
-            .find(|(table, _)| self.tables.iter().any(|name| bare(name) == *table))
+            .find(|(table, _)| self.objects.iter().any(|name| bare(name) == *table))
     }
 
     /// The applied versions whose `up.sql` is not the text that was run.
@@ -243,15 +288,16 @@ impl State {
             .collect()
     }
 
-    /// The last run of a version that is not applied, when it failed or never finished.
+    /// The last runs that failed or never finished, as long as nothing else has brought what they were for.
     pub(crate) fn unfinished(&self) -> Vec<&Run> {
         let runs = self.ledger.iter().flat_map(|ledger| &ledger.runs);
-        runs.filter(|run| run.is_last && !run.is_done() && run.direction == "up")
+        runs.filter(|run| run.is_last && !run.is_done())
             .filter(|run| {
-                !self
+                let applied = self
                     .applied
                     .iter()
-                    .any(|applied| applied.version == run.version)
+                    .any(|applied| applied.version == run.version);
+                applied == (run.direction == "down")
             })
             .collect()
     }

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use crate::failure::{Failure, Kind, Result};
 use crate::pg::{Connection, Params};
@@ -150,7 +151,7 @@ fn unreadable(path: &Path, error: &dotenvy::Error) -> Failure {
         "failed to read `{}`: {place} not NAME=value",
         path.display()
     ))
-    .help("put a value with spaces, quotes or # in single quotes: NAME='value'")
+    .help("put a value with spaces, quotes, $ or # in single quotes: NAME='value'")
 }
 
 impl DatabaseUrl {
@@ -206,15 +207,31 @@ impl DatabaseUrl {
     /// # Errors
     /// libpq's reason.
     pub(crate) fn open(&self) -> Result<Option<Connection>, String> {
+        let begin = Instant::now();
         let reason = match Connection::open(&self.params) {
             Ok(connection) => return Ok(Some(connection)),
             Err(reason) => reason,
         };
+        // A server that let us wait is not asked again: it would let us wait again.
+        if begin.elapsed() > Duration::from_secs(1) {
+            return Err(reason);
+        }
         match self.exists() {
             Ok(false) => Ok(None),
             // Perhaps it was created just now.
             Ok(true) => Connection::open(&self.params).map(Some),
             Err(_) => Err(reason),
+        }
+    }
+
+    /// The same URL, with so many seconds for each address, if it says nothing itself. libpq takes less than 2 for 2.
+    pub(crate) fn within(&self, seconds: u64) -> Self {
+        match self.params.get("connect_timeout") {
+            Some(_) => self.clone(),
+            None => Self {
+                params: self.params.with("connect_timeout", &seconds.to_string()),
+                ..self.clone()
+            },
         }
     }
 

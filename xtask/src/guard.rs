@@ -1,8 +1,6 @@
 //! The guards: nothing is written to a database that is not the service's own.
 
-use std::collections::HashMap;
-
-use crate::database::State;
+use crate::database::{Identity, State};
 use crate::database_url::{DatabaseUrl, Variables};
 use crate::failure::{Failure, Kind, Result};
 use crate::migrations::Migrations;
@@ -59,24 +57,24 @@ pub(crate) fn before_connecting(
     foreign.collect()
 }
 
-/// Two services on one physical database, however their URLs are spelled. `key` tells databases apart.
+/// Two services on one physical database, however their URLs are spelled.
 ///
 /// # Errors
 /// One refusal per pair.
-pub(crate) fn distinct<'t, K: std::hash::Hash + Eq>(
-    targets: impl Iterator<Item = (&'t Service, &'t DatabaseUrl, K)>,
-) -> Vec<Failure> {
-    let mut seen = HashMap::<K, (&Service, &DatabaseUrl)>::new();
-    let mut refusals = Vec::new();
-    for (service, url, key) in targets {
-        match seen.get(&key) {
-            Some((other, other_url)) => {
-                refusals.push(same_database(other, other_url, service, url));
-            }
-            None => drop(seen.insert(key, (service, url))),
-        }
+pub(crate) fn distinct(found: &[(&Service, &DatabaseUrl, Identity)]) -> Result<(), Vec<Failure>> {
+    let pairs = found
+        .iter()
+        .enumerate()
+        .flat_map(|(index, one)| found[index + 1..].iter().map(move |two| (one, two)));
+    let refusals: Vec<_> = pairs
+        .filter(|(one, two)| one.2.is(&two.2))
+        .map(|(one, two)| same_database(one.0, one.1, two.0, two.1))
+        .collect();
+    if refusals.is_empty() {
+        Ok(())
+    } else {
+        Err(refusals)
     }
-    refusals
 }
 
 fn same_database(
@@ -94,11 +92,11 @@ fn same_database(
     .help("give each service a database of its own")
 }
 
-/// Whether `service` may write to the database in that state.
+/// Whether the database in that state is another service's, or has a history that is not the service's.
 ///
 /// # Errors
-/// It belongs to another service, has a foreign history, or tables that no history explains.
-pub(crate) fn owned(
+/// It belongs to another service, or has a foreign history.
+pub(crate) fn not_foreign(
     workspace: &Workspace,
     service: &Service,
     url: &DatabaseUrl,
@@ -107,35 +105,61 @@ pub(crate) fn owned(
 ) -> Result<()> {
     let place = format!("{}: {}", url.origin, url.params);
     if let Some(owner) = state.owner().filter(|owner| *owner != service.name) {
-        let since = state
-            .ledger
-            .as_ref()
-            .and_then(|ledger| ledger.owner.as_ref())
-            .map(|owner| &owner.claimed_at);
+        return Err(owned_by_another(service, url, owner).help(place));
+    }
+    if let (false, [schema, ..]) = (state.has_history, state.hidden_history.as_slice()) {
         return Err(refused(format!(
-            "refused: database `{}` belongs to service `{owner}`, not to service `{}`",
-            url.database, service.name
+            "refused: database `{}` has a history of Diesel migrations in the schema {schema}, which is not on the search path",
+            url.database
         ))
         .help(place)
-        .help(format!("`{owner}` has owned it since {}", since.map_or("its creation", String::as_str)))
-        .help(format!("set {} to a database of its own, such as `{}`", service.variable, service.database))
-        .help(format!(
-            "if `{owner}` was renamed to `{}`, say so in the database: UPDATE db_ledger.owner SET service = '{}'",
-            service.name, service.name
-        )));
+        .help("set the search path in the URL as it was when that history was made, or check whose database this is"));
     }
+    let unknown = migrations.plan(&state.versions()).unknown;
+    if unknown.is_empty() {
+        Ok(())
+    } else {
+        Err(foreign_history(workspace, service, state, &unknown).help(place))
+    }
+}
+
+/// The refusal of a database whose ledger names another service.
+pub(crate) fn owned_by_another(service: &Service, url: &DatabaseUrl, owner: &str) -> Failure {
+    refused(format!(
+        "refused: database `{}` belongs to service `{owner}`, not to service `{}`",
+        url.database, service.name
+    ))
+    .help(format!(
+        "set {} to a database of its own, such as `{}`",
+        service.variable, service.database
+    ))
+    .help(format!(
+        "if `{owner}` was renamed to `{}`, say so in the database: UPDATE db_ledger.owner SET service = '{}'",
+        service.name, service.name
+    ))
+}
+
+/// Whether `service` may write to the database in that state.
+///
+/// # Errors
+/// As for [`not_foreign`]; or nobody owns it, and there is something that no history explains.
+pub(crate) fn owned(
+    workspace: &Workspace,
+    service: &Service,
+    url: &DatabaseUrl,
+    migrations: &Migrations,
+    state: &State,
+) -> Result<()> {
+    not_foreign(workspace, service, url, migrations, state)?;
+    let place = format!("{}: {}", url.origin, url.params);
     let applied = state.versions();
-    let unknown = migrations.plan(&applied).unknown;
-    if !unknown.is_empty() {
-        return Err(foreign_history(workspace, service, state, &unknown).help(place));
-    }
     if state.owner().is_some() {
         return Ok(());
     }
     if applied.is_empty() {
-        return match state.tables.is_empty() {
+        return match state.objects.is_empty() {
             true => Ok(()),
-            false => Err(unexplained_tables(service, url, state).help(place)),
+            false => Err(unexplained_objects(service, url, state).help(place)),
         };
     }
     // A history that fits proves ownership, unless it fits another service just as well.
@@ -151,7 +175,7 @@ pub(crate) fn owned(
         ))
         .help(place)
         .help(format!(
-            "if it is service `{0}`'s, say so: cargo xtask db baseline {0}",
+            "if it is service `{0}`'s, say so: cargo xtask db baseline {0} --claim-only",
             service.name
         )));
     }
@@ -192,15 +216,15 @@ fn foreign_history(
     }
 }
 
-fn unexplained_tables(service: &Service, url: &DatabaseUrl, state: &State) -> Failure {
+fn unexplained_objects(service: &Service, url: &DatabaseUrl, state: &State) -> Failure {
     let mut names = state
-        .tables
+        .objects
         .iter()
         .take(5)
         .map(|name| format!("`{name}`"))
         .collect::<Vec<_>>()
         .join(", ");
-    if state.tables.len() > 5 {
+    if state.objects.len() > 5 {
         names.push_str(", …");
     }
     let failure = refused(match state.other_tool() {
@@ -264,7 +288,7 @@ pub(crate) fn unclaimed_by_others(
             .connect(other)
             .ok()
             .and_then(|mut connection| State::read(&mut connection).ok());
-        if identity.is_some_and(|found| found.identity == state.identity) {
+        if identity.is_some_and(|found| found.identity.is(&state.identity)) {
             return Err(same_database(other, &theirs, service, url));
         }
     }

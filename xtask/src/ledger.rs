@@ -46,18 +46,22 @@ pub(crate) const SELECT_OWNER: &str = "(SELECT row_to_json(o) FROM db_ledger.own
 
 /// Per version its last run, and its last one that was done; few rows however long the history is.
 pub(crate) const SELECT_LAST_RUNS: &str = "(SELECT coalesce(json_agg(r ORDER BY r.id), '[]') FROM (
-    SELECT DISTINCT ON (version, outcome = 'done') id, version, name, direction, checksum, started_at::text,
-        finished_at::text, (extract(epoch FROM finished_at - started_at) * 1000)::float8 AS milliseconds,
+    SELECT DISTINCT ON (version, outcome = 'done') id, version, name, direction, checksum, started_at,
+        finished_at, (extract(epoch FROM finished_at - started_at) * 1000)::float8 AS milliseconds,
         run_by, outcome, error, run_on::text,
         id = max(id) OVER (PARTITION BY version) AS is_last
     FROM db_ledger.run ORDER BY version, outcome = 'done', id DESC) r)";
 
 /// Every run, oldest first.
 const SELECT_HISTORY: &str = "SELECT coalesce(json_agg(r ORDER BY r.id), '[]') FROM (
-    SELECT id, version, name, direction, checksum, started_at::text, finished_at::text,
+    SELECT id, version, name, direction, checksum, started_at, finished_at,
         (extract(epoch FROM finished_at - started_at) * 1000)::float8 AS milliseconds,
         run_by, outcome, error, run_on::text, false AS is_last
     FROM db_ledger.run) r";
+
+/// Makes a service the owner where there is none, and gives the owner that there is then.
+const CLAIM: &str = "INSERT INTO db_ledger.owner AS o (service, tool_version) VALUES ($1, $2)
+    ON CONFLICT (only_row) DO UPDATE SET service = o.service RETURNING service";
 
 /// What the ledger of one database says.
 #[derive(Debug)]
@@ -70,7 +74,6 @@ pub(crate) struct Ledger {
 #[derive(Debug, Deserialize)]
 pub(crate) struct Owner {
     pub(crate) service: String,
-    pub(crate) claimed_at: String,
 }
 
 /// One run of a migration. Serialised as `db history --json` shows it.
@@ -109,7 +112,7 @@ pub(crate) fn history(connection: &mut Connection) -> Result<Vec<Run>, SqlError>
     connection.query_json(SELECT_HISTORY, &[])
 }
 
-/// Makes `service` the owner, with the ledger and Diesel's table where they are missing, and records the applied
+/// Makes `service` the owner and gives the owner that there is now, with the ledger and Diesel's table where they are missing, and records the applied
 /// versions that the ledger does not know, so that a later edit of theirs is noticed.
 ///
 /// # Errors
@@ -119,16 +122,19 @@ pub(crate) fn claim(
     service: &str,
     state: &State,
     migrations: &Migrations,
-) -> Result<(), SqlError> {
+) -> Result<String, SqlError> {
     connection.execute("BEGIN")?;
     let claimed = (|| {
         if state.ledger.is_none() {
             connection.execute(CREATE)?;
         }
-        connection.query(
-            "INSERT INTO db_ledger.owner (service, tool_version) VALUES ($1, $2) ON CONFLICT DO NOTHING",
-            &[service, TOOL],
-        )?;
+        let owner = connection
+            .query_text(CLAIM, &[service, TOOL])?
+            .unwrap_or_default();
+        if owner != service {
+            connection.execute("ROLLBACK")?;
+            return Ok(owner);
+        }
         if !state.has_history {
             connection.execute(&create_history(&state.history_schema))?;
         }
@@ -137,7 +143,8 @@ pub(crate) fn claim(
                 note(connection, migration, "adopt", &applied.run_on)?;
             }
         }
-        connection.execute("COMMIT")
+        connection.execute("COMMIT")?;
+        Ok(owner)
     })();
     if claimed.is_err() {
         // The connection may be gone, and then so is the transaction.
@@ -175,10 +182,34 @@ pub(crate) fn create_history(schema: &str) -> String {
     )
 }
 
-/// The script with which a DBA stamps `service` as owner of a new database.
+/// The head of a script for `psql`: goes to the database, or stops where that is not the service's own.
+pub(crate) fn script_head(service: &str, database: &str, role: Option<&str>) -> String {
+    let role = role.map(set_role).unwrap_or_default();
+    format!(
+        "\\set ON_ERROR_STOP on\n\\connect {}\n{role}DO $guard$\nBEGIN\n    \
+         IF current_database() <> {} THEN\n        \
+             RAISE EXCEPTION 'refused: this script is not for the database %', current_database();\n    \
+         END IF;\n    \
+         IF to_regclass('db_ledger.owner') IS NOT NULL THEN\n        \
+             IF EXISTS (SELECT FROM db_ledger.owner WHERE service <> {}) THEN\n            \
+                 RAISE EXCEPTION 'refused: this database belongs to another service';\n        \
+             END IF;\n    \
+         END IF;\nEND\n$guard$;\n",
+        Ident(database),
+        Literal(database),
+        Literal(service),
+    )
+}
+
+/// The statement that has a script's objects belong to the role of the service's URL, not to who runs it.
+pub(crate) fn set_role(role: &str) -> String {
+    format!("SET ROLE {};\n", Ident(role))
+}
+
+/// The part of a script that stamps `service` as owner.
 pub(crate) fn claim_script(service: &str) -> String {
     format!(
-        "{CREATE}INSERT INTO db_ledger.owner (service, tool_version) VALUES ({}, {}) ON CONFLICT DO NOTHING;\n",
+        "{CREATE}INSERT INTO db_ledger.owner (service, tool_version) VALUES ({}, {});\n",
         Literal(service),
         Literal(TOOL)
     )

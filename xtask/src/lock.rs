@@ -32,7 +32,7 @@ pub(crate) struct Lock {
 }
 
 impl Lock {
-    /// Takes the lock in `session`, which does nothing else, asking again until `timeout` is over.
+    /// Takes the lock in `session`, which does nothing else, asking again until `deadline`.
     ///
     /// Never with the blocking form: a waiter's open statement would deadlock with `CREATE INDEX CONCURRENTLY`.
     ///
@@ -42,27 +42,27 @@ impl Lock {
         mut session: Connection,
         service: &Service,
         url: &DatabaseUrl,
-        timeout: Duration,
+        deadline: Instant,
         step: &Step<'_>,
     ) -> Result<Self> {
         // First of all: a lock taken through a pooler would stay with the pooler.
         refuse_pooler(&mut session, service, url)?;
-        try_until(&mut session, RUN, timeout, service, step)?;
+        try_until(&mut session, RUN, deadline, service, step)?;
         Ok(Self { _session: session })
     }
 
     /// Takes the second lock, on the session that does the work.
     ///
     /// # Errors
-    /// The worker of a killed run is still busy after `timeout`.
+    /// The worker of a killed run is still busy at the `deadline`.
     pub(crate) fn hold_worker(
         &self,
         worker: &mut Connection,
         service: &Service,
-        timeout: Duration,
+        deadline: Instant,
         step: &Step<'_>,
     ) -> Result<()> {
-        try_until(worker, WORK, timeout, service, step)
+        try_until(worker, WORK, deadline, service, step)
     }
 }
 
@@ -113,7 +113,7 @@ fn failed(service: &Service, error: &SqlError) -> Failure {
 fn try_until(
     session: &mut Connection,
     object: i32,
-    timeout: Duration,
+    deadline: Instant,
     service: &Service,
     step: &Step<'_>,
 ) -> Result<()> {
@@ -129,20 +129,20 @@ fn try_until(
         if taken {
             return Ok(());
         }
-        if begin.elapsed() >= timeout {
+        if Instant::now() >= deadline {
             return Err(Failure::new(
                 Kind::Lock,
                 format!(
                     "failed to lock the database of service `{}` within {} s: {}",
                     service.name,
-                    timeout.as_secs_f64(),
+                    begin.elapsed().as_secs_f64().round(),
                     holder(session, &class, &object)
                 ),
             )
             .help("wait for the other run, or give more time with `--lock-timeout SECONDS`"));
         }
         step.say("waiting for another run to finish");
-        std::thread::sleep(POLL.min(timeout));
+        std::thread::sleep(POLL);
     }
 }
 
@@ -150,7 +150,7 @@ fn try_until(
 fn holder(session: &mut Connection, class: &str, object: &str) -> String {
     let sql = "SELECT format('process %s of the server holds it (%s from %s, connected since %s)', a.pid,
             coalesce(nullif(a.application_name, ''), 'unnamed'), coalesce(host(a.client_addr), 'this machine'),
-            a.backend_start::timestamptz(0))
+            coalesce(a.backend_start::timestamptz(0)::text, 'unknown'))
         FROM pg_locks l JOIN pg_stat_activity a USING (pid)
         WHERE l.locktype = 'advisory' AND l.classid = $1::oid AND l.objid = $2::oid AND l.granted
           AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())";

@@ -73,7 +73,7 @@ enum Verb {
 }
 
 const EXIT_CODES: &str = "\
-Exit codes: 0 done, 1 findings, 2 usage or settings, 3 cannot connect, 4 a migration failed, 5 lock not obtained in \
+Exit codes: 0 done, 1 findings, 2 usage or settings, 3 cannot connect, 4 a migration or another statement failed, 5 lock not obtained in \
 time, 6 refused: wrong database, 7 refused: destructive and not confirmed. Of several services the highest wins.";
 
 fn main() -> ExitCode {

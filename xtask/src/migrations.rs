@@ -241,6 +241,8 @@ fn read_migration(folder: &Path, name: String) -> Result<Migration> {
         ))
         .help("name it <version>_<name>, for instance 2026-01-31-120000_add_users"));
     }
+    // A byte order mark is no SQL, and can't be seen in an error.
+    let up = up.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(up);
     if up.trim().is_empty() {
         return Err(Failure::usage(format!("`{}` is empty", up_path.display()))
             .help("write the migration, or remove its folder"));

@@ -58,16 +58,21 @@ impl Params {
             }
             pq_sys::PQconninfoFree(options);
         }
+        let ports = settings.iter().filter(|(key, _)| key == "port");
+        let mut ports = ports.flat_map(|(_, value)| value.split(','));
+        // libpq would take what follows a stray `@` or `/` for a host or a database, and print it.
+        if stray_separator(text)
+            || ports.any(|port| port.parse::<u16>().is_err() && !port.is_empty())
+        {
+            return Err("its password, host or port can't be told apart".to_owned());
+        }
         let mut secrets = Vec::new();
-        for (key, value) in &settings {
-            if matches!(
-                key.as_str(),
-                "password" | "sslpassword" | "oauth_client_secret"
-            ) && !value.is_empty()
-            {
-                secrets.push(value.clone());
-                secrets.push(utf8_percent_encode(value, URL_PART).to_string());
-            }
+        for (_, value) in settings
+            .iter()
+            .filter(|(key, value)| is_secret(key) && !value.is_empty())
+        {
+            secrets.push(value.clone());
+            secrets.push(utf8_percent_encode(value, URL_PART).to_string());
         }
         // The spelling in the text itself, which may be encoded in another way than ours.
         if let Some(spelled) = password_in_url(text) {
@@ -104,20 +109,25 @@ impl Params {
         text
     }
 
-    /// Whether every host is this machine: a loopback address, a Unix socket, or none given.
+    /// Whether every host is this machine: a loopback address, a Unix socket, or none given. What the text leaves open,
+    /// libpq takes from the environment; of a service file nothing is known.
     pub(crate) fn is_local(&self) -> bool {
-        let hosts = self
-            .get("hostaddr")
-            .or_else(|| self.get("host"))
-            .unwrap_or_default();
-        hosts.split(',').all(|host| {
-            host.is_empty()
-                || host.starts_with(['/', '@'])
-                || host == "localhost"
-                || host
-                    .parse::<std::net::IpAddr>()
-                    .is_ok_and(|address| address.is_loopback())
-        })
+        let setting = |key: &str, variable: &str| {
+            let given = self.get(key).map(str::to_owned);
+            given
+                .or_else(|| std::env::var(variable).ok())
+                .filter(|value| !value.is_empty())
+        };
+        let hosts = setting("hostaddr", "PGHOSTADDR").or_else(|| setting("host", "PGHOST"));
+        setting("service", "PGSERVICE").is_none()
+            && hosts.unwrap_or_default().split(',').all(|host| {
+                host.is_empty()
+                    || host.starts_with(['/', '@'])
+                    || host == "localhost"
+                    || host
+                        .parse::<std::net::IpAddr>()
+                        .is_ok_and(|address| address.is_loopback())
+            })
     }
 }
 
@@ -153,19 +163,11 @@ impl fmt::Display for Params {
         if let Some(database) = self.get("dbname") {
             write!(f, "/{}", part(database))?;
         }
-        let shown = [
-            "user",
-            "password",
-            "sslpassword",
-            "oauth_client_secret",
-            "host",
-            "port",
-            "dbname",
-        ];
+        let shown = ["user", "host", "port", "dbname"];
         let rest = self
             .settings
             .iter()
-            .filter(|(key, _)| !shown.contains(&key.as_str()));
+            .filter(|(key, _)| !shown.contains(&key.as_str()) && !is_secret(key));
         for (index, (key, value)) in rest.enumerate() {
             write!(
                 f,
@@ -182,6 +184,28 @@ impl fmt::Debug for Params {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Params({self})")
     }
+}
+
+/// Whether a setting is a password, or as good as one.
+fn is_secret(key: &str) -> bool {
+    matches!(
+        key,
+        "password"
+            | "sslpassword"
+            | "oauth_client_secret"
+            | "scram_client_key"
+            | "scram_server_key"
+    )
+}
+
+/// Whether a URL has an `@` or a `/` too many before its parameters, as an unencoded password makes them.
+fn stray_separator(text: &str) -> bool {
+    let Some((_, rest)) = text.split_once("://") else {
+        return false;
+    };
+    let place = rest.split('?').next().unwrap_or_default();
+    let database = place.split_once('/').map_or("", |(_, database)| database);
+    place.matches('@').count() > 1 || database.contains(['@', '/'])
 }
 
 /// The password as it is spelled in a URL, also in one that libpq can't parse.
@@ -270,7 +294,6 @@ pub(crate) struct Connection {
     // Boxed: libpq holds its address.
     notices: Box<RefCell<Vec<String>>>,
     params: Params,
-    rolled_back: bool,
 }
 
 // SAFETY: libpq lets any one thread at a time use a connection, and `&mut self` on what talks to the server sees to it;
@@ -283,14 +306,14 @@ impl Connection {
     /// # Errors
     /// libpq's message, with the password removed.
     pub(crate) fn open(params: &Params) -> Result<Self, String> {
-        let mut settings = params.settings.clone();
+        // Migrations are UTF-8 files, whatever the URL says.
+        let mut settings = params.with("client_encoding", "UTF8").settings;
         for (key, value) in [
             ("connect_timeout", "5"),
             (
                 "fallback_application_name",
                 concat!("cargo xtask db ", env!("CARGO_PKG_VERSION")),
             ),
-            ("client_encoding", "UTF8"),
         ] {
             if params.get(key).is_none() {
                 settings.push((key.to_owned(), value.to_owned()));
@@ -321,7 +344,6 @@ impl Connection {
             raw,
             notices: Box::default(),
             params: params.clone(),
-            rolled_back: false,
         };
         // SAFETY: `raw` is what libpq returned; null is an allowed argument.
         if unsafe { pq_sys::PQstatus(raw) } != pq_sys::ConnStatusType::CONNECTION_OK {
@@ -453,14 +475,10 @@ impl Connection {
 
     /// Whether a transaction is open, in good or in failed state.
     pub(crate) fn in_transaction(&self) -> bool {
+        use pq_sys::PGTransactionStatusType as Status;
         // SAFETY: `raw` is a live connection.
         let status = unsafe { pq_sys::PQtransactionStatus(self.raw) };
-        status != pq_sys::PGTransactionStatusType::PQTRANS_IDLE
-    }
-
-    /// Whether one of the statements of the last text was a ROLLBACK.
-    pub(crate) fn rolled_back(&self) -> bool {
-        self.rolled_back
+        !matches!(status, Status::PQTRANS_IDLE | Status::PQTRANS_UNKNOWN)
     }
 
     /// Whether the server is gone.
@@ -486,7 +504,6 @@ impl Connection {
         if unsafe { pq_sys::PQsendQuery(self.raw, sql.as_ptr()) } != 1 {
             return Err(self.broken());
         }
-        self.rolled_back = false;
         let (mut rows, mut done, mut failed) = (Rows::new(), 0, None);
         loop {
             // SAFETY: called until it returns null, as libpq asks.
@@ -509,7 +526,6 @@ impl Connection {
                     if status == Status::PGRES_TUPLES_OK {
                         rows = result.rows();
                     }
-                    self.rolled_back |= result.command() == "ROLLBACK";
                     done += 1;
                 }
             }
@@ -587,12 +603,6 @@ impl RawResult {
     fn status(&self) -> pq_sys::ExecStatusType {
         // SAFETY: null is allowed and reads as a fatal error.
         unsafe { pq_sys::PQresultStatus(self.0) }
-    }
-
-    /// The command's tag, such as `INSERT 0 1`.
-    fn command(&self) -> String {
-        // SAFETY: the C string lives as long as the result.
-        unsafe { text_of(pq_sys::PQcmdStatus(self.0)) }.unwrap_or_default()
     }
 
     /// A field of an error by its code in the protocol ("Error and Notice Message Fields" in PostgreSQL's manual).
@@ -718,8 +728,24 @@ mod tests {
             !reason.contains("cret") && !reason.contains("zz"),
             "{reason}"
         );
+        for text in [
+            "postgres://me:p@s3cr3t@h/d",
+            "postgres://me:p/s3cr3t@h/d",
+            "postgres://me:12/s3cr3t@h:5/d",
+        ] {
+            let reason = Params::parse(text).unwrap_err();
+            assert!(!reason.contains("s3cr3t"), "{reason}");
+        }
         let reason = Params::parse("postgres://me:s3cr3t@h/d?nope=s3cr3t").unwrap_err();
         assert!(!reason.contains("s3cr3t"), "{reason}");
+    }
+
+    #[test]
+    fn what_is_as_good_as_a_password_is_hidden() {
+        let params =
+            Params::parse("postgres://me@h/d?scram_client_key=s3cr3t&sslpassword=s3cr3u").unwrap();
+        let shown = format!("{params} {params:?}");
+        assert!(!shown.contains("s3cr3"), "{shown}");
     }
 
     #[test]

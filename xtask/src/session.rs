@@ -1,5 +1,7 @@
 //! The only way to write: a session that holds the lock, on a database that every guard has let through.
 
+use std::time::Instant;
+
 use crate::context::{Context, Target};
 use crate::database::State;
 use crate::failure::Result;
@@ -56,9 +58,10 @@ impl<'a> Session<'a> {
             Some(idle) => idle,
             None => url.connect(service)?,
         };
-        let lock = Lock::acquire(holder, service, url, context.lock_timeout, step)?;
+        let deadline = Instant::now() + context.lock_timeout;
+        let lock = Lock::acquire(holder, service, url, deadline, step)?;
         let mut connection = url.connect(service)?;
-        lock.hold_worker(&mut connection, service, context.lock_timeout, step)?;
+        lock.hold_worker(&mut connection, service, deadline, step)?;
         connection
             .execute(RESET)
             .map_err(|error| target.failed("prepare", &error))?;
@@ -95,8 +98,11 @@ impl<'a> Session<'a> {
         if !known {
             guard::unclaimed_by_others(workspace, variables, service, url, &self.state)?;
         }
-        ledger::claim(&mut self.connection, &service.name, &self.state, migrations)
+        let owner = ledger::claim(&mut self.connection, &service.name, &self.state, migrations)
             .map_err(|error| self.target.failed("claim", &error))?;
+        if owner != service.name {
+            return Err(guard::owned_by_another(service, url, &owner));
+        }
         self.read_again()?;
         Ok(self)
     }

@@ -47,11 +47,8 @@ pub(crate) fn starts(sql: &str) -> Vec<usize> {
     starts
 }
 
-/// The words at the start of the first statement, in lower case, as many as asked for.
-pub(crate) fn first_words(sql: &str, count: usize) -> Vec<String> {
-    let Some(mut offset) = starts(sql).first().copied() else {
-        return Vec::new();
-    };
+/// The words at the start of the statement at `offset`, in lower case, as many as asked for.
+pub(crate) fn words(sql: &str, mut offset: usize, count: usize) -> Vec<String> {
     let mut words = Vec::new();
     for token in tokenize(&sql[offset..]) {
         let text = &sql[offset..offset + token.len as usize];
@@ -66,6 +63,60 @@ pub(crate) fn first_words(sql: &str, count: usize) -> Vec<String> {
         }
     }
     words
+}
+
+/// How a text ends the transaction that it runs in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum End {
+    Commit,
+    Rollback,
+}
+
+/// The last statement at the top level that ends a transaction, if there is one.
+pub(crate) fn transaction_end(sql: &str) -> Option<End> {
+    starts(sql).into_iter().rev().find_map(|start| {
+        let words = words(sql, start, 3);
+        match words.first().map(String::as_str) {
+            Some("commit" | "end") => Some(End::Commit),
+            Some("abort") => Some(End::Rollback),
+            // ROLLBACK TO a savepoint ends nothing.
+            Some("rollback") if !words.iter().any(|word| word == "to") => Some(End::Rollback),
+            _ => None,
+        }
+    })
+}
+
+/// Whether the text is one `CREATE [UNIQUE] INDEX CONCURRENTLY`.
+pub(crate) fn only_creates_index(sql: &str) -> bool {
+    let &[start] = starts(sql).as_slice() else {
+        return false;
+    };
+    let words = words(sql, start, 4);
+    let words: Vec<_> = words
+        .iter()
+        .map(String::as_str)
+        .filter(|word| *word != "unique")
+        .collect();
+    words.starts_with(&["create", "index", "concurrently"])
+}
+
+/// Whether the text has this name as an identifier, quoted or not.
+pub(crate) fn names(sql: &str, name: &str) -> bool {
+    let mut offset = 0;
+    tokenize(sql).any(|token| {
+        let text = &sql[offset..offset + token.len as usize];
+        offset += token.len as usize;
+        match token.kind {
+            TokenKind::Ident => text.to_lowercase() == name,
+            TokenKind::QuotedIdent { .. } => {
+                let inner = text
+                    .strip_prefix('"')
+                    .and_then(|text| text.strip_suffix('"'));
+                inner.is_some_and(|inner| inner.replace("\"\"", "\"") == name)
+            }
+            _ => false,
+        }
+    })
 }
 
 /// A place in a text, both numbers from 1, in characters.
@@ -128,15 +179,40 @@ mod tests {
     }
 
     #[test]
-    fn words_skip_comments() {
-        assert_eq!(
-            first_words(
-                "-- x\nCREATE /* y */ UNIQUE Index concurrently i on t (a)",
-                4
+    fn a_concurrent_index_is_recognised() {
+        for (sql, only) in [
+            (
+                "-- x\nCREATE /* y */ UNIQUE Index concurrently i on t (a);",
+                true,
             ),
-            ["create", "unique", "index", "concurrently"]
-        );
-        assert_eq!(first_words("select 1", 3), ["select"]);
+            ("create index concurrently if not exists i on t (a)", true),
+            ("create index i on t (a)", false),
+            ("create index concurrently i on t (a); select 1", false),
+            ("", false),
+        ] {
+            assert_eq!(only_creates_index(sql), only, "{sql}");
+        }
+    }
+
+    #[test]
+    fn the_end_of_a_transaction_is_found() {
+        for (sql, end) in [
+            ("create table t (); commit;", Some(End::Commit)),
+            ("begin; create table t (); end", Some(End::Commit)),
+            ("create table t (); rollback", Some(End::Rollback)),
+            ("savepoint s; rollback to savepoint s; select 1", None),
+            ("savepoint s; rollback work to s", None),
+            ("do $$ begin commit; end $$", None),
+        ] {
+            assert_eq!(transaction_end(sql), end, "{sql}");
+        }
+    }
+
+    #[test]
+    fn names_are_compared_as_the_server_does() {
+        let sql = "create index concurrently By_Note on \"Odd \"\"t\" (note) -- hidden";
+        assert!(names(sql, "by_note") && names(sql, "Odd \"t"));
+        assert!(!names(sql, "By_Note") && !names(sql, "hidden") && !names(sql, "by"));
     }
 
     #[test]

@@ -67,7 +67,7 @@ impl Workspace {
                 faults.add(
                     "Cargo.toml",
                     "`[workspace.metadata.db]` must be a table",
-                    "see the README, \"Settings\"",
+                    "see the README, \"Add a service\"",
                 );
                 &empty
             }

@@ -1,12 +1,13 @@
 //! `db baseline`: an existing database becomes the service's, its migrations marked as applied without running.
 
 use crate::context::{Context, Target};
-use crate::failure::{Failure, Kind, Result};
-use crate::ledger;
+use crate::database::State;
+use crate::failure::{Failure, Result};
 use crate::pg::Ident;
 use crate::report::{GOOD, Outcome, Report, count};
 use crate::session::Session;
 use crate::verbs::migrate::outcome;
+use crate::{guard, ledger};
 
 /// Take over an existing database: mark migrations as applied without running them
 #[derive(clap::Args)]
@@ -16,6 +17,9 @@ pub(crate) struct Args {
     /// The newest version that the database already has; all of the folder's if not given
     #[arg(long, value_name = "VERSION")]
     to: Option<String>,
+    /// Make the service the owner, and mark nothing
+    #[arg(long, conflicts_with = "to")]
+    claim_only: bool,
 }
 
 pub(crate) fn run(context: &Context, args: &Args) -> Result<Report, Vec<Failure>> {
@@ -39,38 +43,28 @@ fn baseline(context: &Context, target: &Target<'_>, args: &Args) -> Result<Strin
         .as_ref()
         .map(|to| target.migrations.named(target.service, to))
         .transpose()?;
-    let session = Session::open_unclaimed(context, target, &step, None)?;
-    if let Some(owner) = session
-        .state
-        .owner()
-        .filter(|owner| *owner != target.service.name)
-    {
-        return Err(Failure::new(
-            Kind::WrongDatabase,
-            format!(
-                "refused: database `{}` belongs to service `{owner}`, not to service `{}`",
-                target.url.database, target.service.name
-            ),
-        )
-        .help(format!("{}: {}", target.url.origin, target.url.params)));
-    }
-    let unknown = target.migrations.plan(&session.state.versions()).unknown;
-    if !unknown.is_empty() {
-        return Err(Failure::new(
-            Kind::WrongDatabase,
-            format!(
-                "refused: applied migrations are not in the service's folder: {}",
-                unknown.join(", ")
-            ),
-        )
-        .help(format!("{}: {}", target.url.origin, target.url.params)));
+    let mut session = Session::open_unclaimed(context, target, &step, None)?;
+    let Target {
+        service,
+        url,
+        migrations,
+    } = target;
+    guard::not_foreign(&context.workspace, service, url, migrations, &session.state)?;
+    let failed = |error| target.failed("baseline", &error);
+    // Marked migrations never run: of an empty database, that would be all of them.
+    if !args.claim_only && State::is_empty(&mut session.connection).map_err(failed)? {
+        return Err(Failure::usage(format!(
+            "database `{}` of service `{}` is empty, so there is nothing to take over",
+            url.database, service.name
+        ))
+        .help(format!("{}: {}", url.origin, url.params))
+        .help(format!("run `cargo xtask db migrate {}`", service.name)));
     }
     let mut session = session.claim()?;
-    let failed = |error| target.failed("baseline", &error);
     let pending = target.migrations.plan(&session.state.versions()).pending;
-    let wanted = pending
-        .into_iter()
-        .filter(|migration| last.is_none_or(|last| migration.version <= last.version));
+    let wanted = pending.into_iter().filter(|migration| {
+        !args.claim_only && last.is_none_or(|last| migration.version <= last.version)
+    });
     let history = Ident(&session.state.history_schema).to_string();
     session.connection.execute("BEGIN").map_err(failed)?;
     let mut marked = 0;
@@ -88,7 +82,7 @@ fn baseline(context: &Context, target: &Target<'_>, args: &Args) -> Result<Strin
     }
     session.connection.execute("COMMIT").map_err(failed)?;
     Ok(match marked {
-        0 => "nothing to mark".to_owned(),
+        0 => "claimed; nothing was marked".to_owned(),
         number => format!(
             "{GOOD}marked {} as applied{GOOD:#}, without running",
             count(number, "migration")

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::context::{Context, Target};
-use crate::database::State;
+use crate::database::{Identity, State};
 use crate::failure::{Failure, Kind, Result};
 use crate::pg::{Connection, Ident, SqlError};
 use crate::report::{GOOD, Outcome, Report};
@@ -31,20 +31,19 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<Report, Vec<Failure>
     }
     let found = parallel::each(context.jobs, &targets, look);
     let known = targets.iter().zip(&found).filter_map(|(target, found)| {
-        let system = match found.as_ref().ok()? {
-            Found::Existing(state) => &state.identity.system,
-            Found::Missing { system } => system,
+        let server = match found.as_ref().ok()? {
+            Found::Existing(state) => &state.identity,
+            Found::Missing { server } => server,
         };
-        Some((
-            target.service,
-            &target.url,
-            (system.clone(), target.url.database.clone()),
-        ))
+        // One of two may not exist yet, so that it has a name only.
+        let database = target.url.database.clone();
+        let identity = Identity {
+            database,
+            ..server.clone()
+        };
+        Some((target.service, &target.url, identity))
     });
-    let refusals = guard::distinct(known);
-    if !refusals.is_empty() {
-        return Err(refusals);
-    }
+    guard::distinct(&known.collect::<Vec<_>>())?;
     let work: Vec<_> = targets.iter().zip(found).collect();
     Ok(parallel::each(context.jobs, work, |(target, found)| {
         let made = found
@@ -66,9 +65,9 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<Report, Vec<Failure>
 /// What is there before we write.
 enum Found {
     Existing(Box<State>),
-    /// The server's identity.
+    /// The identity of the server's maintenance database.
     Missing {
-        system: String,
+        server: Identity,
     },
 }
 
@@ -81,8 +80,8 @@ fn look(target: &Target<'_>) -> Result<Found> {
         Some(connection) => Ok(Found::Existing(Box::new(read(connection)?))),
         None => {
             let server = target.url.connect_server().map_err(unreachable)?;
-            let system = read(server)?.identity.system;
-            Ok(Found::Missing { system })
+            let server = read(server)?.identity;
+            Ok(Found::Missing { server })
         }
     }
 }
@@ -161,20 +160,16 @@ fn not_created(target: &Target<'_>, error: &SqlError) -> Failure {
 }
 
 fn script(target: &Target<'_>) -> String {
-    let database = Ident(&target.url.database);
-    let role = target
-        .url
-        .params
-        .get("user")
-        .map(|role| Ident(role).to_string());
-    let (owner, set_role) = match &role {
-        Some(role) => (format!(" OWNER {role}"), format!("SET ROLE {role};\n")),
-        None => (String::new(), String::new()),
-    };
+    let Target { service, url, .. } = target;
+    let role = url.params.get("user");
+    let owner = role.map(|role| format!(" OWNER {}", Ident(role)));
     format!(
         "-- service {}: run with psql as a role that may create databases\n\\set ON_ERROR_STOP on\n\
-         CREATE DATABASE {database}{owner};\n\\connect {database}\n{set_role}{}",
-        target.service.name,
-        ledger::claim_script(&target.service.name)
+         CREATE DATABASE {}{};\n{}BEGIN;\n{}COMMIT;\n",
+        service.name,
+        Ident(&url.database),
+        owner.unwrap_or_default(),
+        ledger::script_head(&service.name, &url.database, role),
+        ledger::claim_script(&service.name)
     )
 }

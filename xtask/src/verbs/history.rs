@@ -57,13 +57,17 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<Report, Vec<Failure>
     let mut table = TabWriter::new(Vec::new()).ansi(true);
     // Writing to memory does not fail.
     let _ = writeln!(table, "STARTED\tWHAT\tMIGRATION\tTOOK\tOUTCOME\tBY");
+    let is_last = |run: &Run| {
+        runs.last()
+            .is_some_and(|last| last.started_at == run.started_at)
+    };
     for run in &runs {
         let outcome = match (run.outcome.as_str(), &run.error) {
             ("failed", Some(error)) => format!(
                 "{BAD}failed{BAD:#}: {}",
                 error.lines().next().unwrap_or_default()
             ),
-            ("started", _) if state.locked => "running".to_owned(),
+            ("started", _) if state.locked && is_last(run) => "running".to_owned(),
             ("started", _) => format!("{BAD}interrupted{BAD:#}"),
             (outcome, _) => outcome.to_owned(),
         };
@@ -73,7 +77,11 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<Report, Vec<Failure>
         let took = took.map(|took| {
             report::duration(std::time::Duration::from_secs_f64(took.max(0.0) / 1000.0))
         });
-        let started = run.started_at.get(..19).unwrap_or(&run.started_at);
+        let started = run
+            .started_at
+            .get(..19)
+            .unwrap_or(&run.started_at)
+            .replace('T', " ");
         let _ = writeln!(
             table,
             "{started}\t{}\t{}\t{}\t{outcome}\t{}",

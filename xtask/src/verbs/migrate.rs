@@ -6,7 +6,7 @@ use crate::database::State;
 use crate::failure::{Failure, Result};
 use crate::ledger::{self, Direction};
 use crate::migrations::Migration;
-use crate::pg::{Connection, Ident};
+use crate::pg::Connection;
 use crate::report::{GOOD, NOTE, Outcome, Report, count, duration};
 use crate::session::Session;
 use crate::{guard, parallel};
@@ -34,16 +34,24 @@ pub(crate) struct Args {
 pub(crate) fn run(context: &Context, args: &Args) -> Result<Report, Vec<Failure>> {
     let targets = context.targets_to_write(&args.services)?;
     // Before anything is written, `--to` must make sense for every service.
-    let limits = targets
-        .iter()
-        .map(|target| limit(target, args))
-        .collect::<Result<Vec<_>>>()?;
+    let (mut limits, mut failures) = (Vec::new(), Vec::new());
+    for target in &targets {
+        match limit(target, args) {
+            Ok(limit) => limits.push(limit),
+            Err(failure) => failures.push(failure),
+        }
+    }
+    if !failures.is_empty() {
+        return Err(failures);
+    }
     let seen = context.look(&targets);
     Context::refuse_shared(&targets, &seen)?;
     let work: Vec<_> = targets.iter().zip(limits).zip(seen).collect();
     let jobs = if args.sql { 1 } else { context.jobs };
     let outcomes = parallel::each(jobs, work, |((target, limit), seen)| {
-        let Seen { state, idle } = seen?;
+        let Some(Seen { state, idle }) = seen? else {
+            return Err(target.url.missing(target.service));
+        };
         let state = &state;
         guard::owned(
             &context.workspace,
@@ -250,22 +258,28 @@ fn listed(target: &Target<'_>, pending: &[&Migration]) -> Outcome {
     }
 }
 
-/// Everything that `db migrate` would run, for `psql -v ON_ERROR_STOP=1 -f`.
+/// Everything that `db migrate` would run, for `psql`.
 fn script(target: &Target<'_>, pending: &[&Migration], state: &State) -> String {
+    let Target { service, url, .. } = target;
     let mut sql = format!(
-        "-- service {}: {} on database {}, written by cargo xtask {}\n\\set ON_ERROR_STOP on\n",
-        target.service.name,
+        "-- service {}: {}, written by cargo xtask {}; run it with psql\n",
+        service.name,
         count(pending.len(), "migration"),
-        Ident(&target.url.database),
         ledger::TOOL
     );
     if pending.is_empty() {
         return sql;
     }
+    let role = url.params.get("user");
+    sql.push_str(&ledger::script_head(&service.name, &url.database, role));
+    let reset = format!(
+        "RESET SESSION AUTHORIZATION;\nRESET ALL;\n{}",
+        role.map(ledger::set_role).unwrap_or_default()
+    );
     if state.owner().is_none() {
         sql.push_str(&format!(
             "\nBEGIN;\n{}COMMIT;\n",
-            ledger::claim_script(&target.service.name)
+            ledger::claim_script(&service.name)
         ));
     }
     if !state.has_history {
@@ -279,7 +293,6 @@ fn script(target: &Target<'_>, pending: &[&Migration], state: &State) -> String 
         } else {
             ("", "")
         };
-        let reset = "RESET SESSION AUTHORIZATION;\nRESET ALL;\n";
         // The text may end in a comment, or without a semicolon.
         let up = migration.up.trim_end();
         sql.push_str(&format!(

@@ -39,7 +39,6 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<Report, Vec<Failure>
 }
 
 fn revert(context: &Context, target: &Target<'_>, args: &Args) -> Outcome {
-    let step = context.progress.step(&target.service.name);
     let mut done = Vec::new();
     let result = (|| {
         let newer_than = args
@@ -51,29 +50,27 @@ fn revert(context: &Context, target: &Target<'_>, args: &Args) -> Outcome {
             (true, _) => newest(target, state, usize::MAX),
             (false, None) => newest(target, state, args.number),
             (false, Some(last)) => {
-                let newer = state
-                    .applied
-                    .iter()
-                    .filter(|applied| applied.version > last.version)
-                    .count();
-                newest(target, state, newer)
+                let applied = state.applied.iter();
+                let newer = applied.filter(|applied| applied.version > last.version);
+                newest(target, state, newer.count())
             }
         };
-        if args.all {
-            let state = read_state(target)?;
-            guard::owned(
-                &context.workspace,
-                target.service,
-                &target.url,
-                &target.migrations,
-                &state,
-            )?;
-            let what = format!(
-                "every table and row of {}",
-                count(choose(&state)?.len(), "migration")
-            );
+        let state = read_state(target)?;
+        guard::owned(
+            &context.workspace,
+            target.service,
+            &target.url,
+            &target.migrations,
+            &state,
+        )?;
+        // Also when a number reaches that far. The one migration of a new service is its author's to try out.
+        let number = choose(&state)?.len();
+        if args.all || (number > 1 && number == state.applied.len()) {
+            let what = format!("every table and row of {}", count(number, "migration"));
             confirm::destructive(&args.confirmation, &target.url, target.service, &what)?;
         }
+        // After the question: a spinner would overwrite it.
+        let step = context.progress.step(&target.service.name);
         let mut session = Session::open(context, target, &step, None)?;
         let chosen = choose(&session.state)?;
         revert_all(&mut session, &chosen, &step, &mut done)

@@ -51,31 +51,25 @@ struct ServiceStatus {
 }
 
 pub(crate) fn run(context: &Context, args: &Args) -> Result<Report, Vec<Failure>> {
-    let targets = context.targets(&args.services)?;
-    let states: Vec<_> = context
-        .look(&targets)
-        .into_iter()
-        .map(|seen| seen.map(|seen| seen.state))
-        .collect();
-    let mut failures = Vec::new();
+    let (targets, mut failures) = context.targets_and_failures(&args.services)?;
     let mut services = Vec::new();
-    for (target, state) in targets.iter().zip(&states) {
-        let mut status = describe(context, target, state.as_ref().ok());
-        match state {
-            Ok(_) => {}
-            // Told from an unreachable server by asking it: a finding, not a failure.
-            Err(_) if target.url.exists() == Ok(false) => {
-                status.problems.push(format!(
-                    "the database is missing: run cargo xtask db create {}",
-                    target.service.name
-                ));
-            }
+    let mut states = Vec::new();
+    for (target, seen) in targets.iter().zip(context.look(&targets)) {
+        let seen = seen.map(|seen| seen.map(|seen| seen.state));
+        let mut status = describe(context, target, seen.as_ref().ok().and_then(Option::as_ref));
+        match &seen {
+            Ok(Some(_)) => {}
+            Ok(None) => status.problems.push(format!(
+                "the database is missing: run cargo xtask db create {}",
+                target.service.name
+            )),
             Err(failure) => {
                 status.problems.push(failure.message.clone());
                 failures.push(failure.clone());
             }
         }
         services.push(status);
+        states.push(seen.ok().flatten());
     }
     for (status, shared) in services.iter_mut().zip(shared(&targets, &states)) {
         status.problems.extend(shared);
@@ -161,14 +155,15 @@ fn describe(context: &Context, target: &Target<'_>, state: Option<&State>) -> Se
 }
 
 /// For each target, the other services whose URL leads to the same physical database.
-fn shared(targets: &[Target<'_>], states: &[Result<State>]) -> Vec<Vec<String>> {
-    let identity = |index: usize| states[index].as_ref().ok().map(|state| &state.identity);
+fn shared(targets: &[Target<'_>], states: &[Option<State>]) -> Vec<Vec<String>> {
+    let same = |one: usize, two: usize| match (&states[one], &states[two]) {
+        (Some(one), Some(two)) => one.identity.is(&two.identity),
+        _ => false,
+    };
     (0..targets.len())
         .map(|this| {
-            (0..targets.len())
-                .filter(|other| {
-                    *other != this && identity(this).is_some() && identity(*other) == identity(this)
-                })
+            let others = (0..targets.len()).filter(|other| *other != this && same(this, *other));
+            others
                 .map(|other| {
                     format!(
                         "service `{}` resolves to the same physical database",

@@ -34,7 +34,11 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<Report, Vec<Failure>
 fn wait(context: &Context, target: &Target<'_>, begin: Instant, timeout: Duration) -> Outcome {
     let step = context.progress.step(&target.service.name);
     loop {
-        let reason = match target.url.open() {
+        let left = timeout
+            .saturating_sub(begin.elapsed())
+            .as_secs()
+            .clamp(2, 5);
+        let reason = match target.url.within(left).open() {
             Ok(found) => {
                 let answers = format!("answers after {}", duration(begin.elapsed()));
                 return match found {

@@ -280,3 +280,122 @@ fn an_older_migration_from_another_branch_runs_and_is_pointed_out() {
         .exits(0)
         .says("older than what was applied before");
 }
+
+#[test]
+fn what_a_commit_in_the_file_kept_is_not_denied() {
+    let workspace = Workspace::with(&["arc"]);
+    workspace.db("create").exits(0);
+    workspace.migration(
+        "arc",
+        "2026-01-03-000000_half",
+        "CREATE TABLE kept (); COMMIT; CREATE TABLE z (i nope);",
+        "SELECT 1;",
+    );
+    workspace
+        .db("migrate")
+        .exits(4)
+        .says("may have been kept")
+        .does_not_say("nothing of this migration was kept");
+}
+
+#[test]
+fn two_statements_that_each_want_no_transaction_are_told_to_part() {
+    let workspace = Workspace::with(&["arc"]);
+    workspace.db("create").exits(0);
+    workspace.migration_without_transaction(
+        "arc",
+        "2026-01-03-000000_two",
+        "CREATE INDEX CONCURRENTLY a ON arc_items (note); CREATE INDEX CONCURRENTLY b ON arc_items (id);",
+        "SELECT 1;",
+    );
+    workspace
+        .db("migrate")
+        .exits(4)
+        .says("25001")
+        .says("put each of these in a migration of its own");
+}
+
+#[test]
+fn indexes_of_others_are_left_alone() {
+    let workspace = Workspace::with(&["arc"]);
+    let arc = workspace.database("arc");
+    workspace.db("create").exits(0);
+    workspace.db("migrate").exits(0);
+    workspace.execute(
+        &arc,
+        "INSERT INTO arc_items VALUES (1, 'same'), (2, 'same')",
+    );
+    let up = "CREATE UNIQUE INDEX CONCURRENTLY ours ON arc_items (note);";
+    // First inside a transaction, which fails; then as the help says, without.
+    workspace.migration("arc", "2026-01-03-000000_index", up, "DROP INDEX ours;");
+    workspace.db("migrate").exits(4);
+    let broken = |name: &str| {
+        let create = format!("CREATE UNIQUE INDEX CONCURRENTLY {name} ON arc_items (note)");
+        use diesel::connection::SimpleConnection as _;
+        assert!(workspace.session(&arc).batch_execute(&create).is_err());
+    };
+    broken("theirs_before");
+    workspace.migration_without_transaction(
+        "arc",
+        "2026-01-03-000000_index",
+        up,
+        "DROP INDEX ours;",
+    );
+    workspace
+        .db("migrate")
+        .exits(4)
+        .says("it left the INVALID index ours")
+        .does_not_say("theirs_before");
+    broken("theirs_after");
+    workspace.execute(&arc, "DELETE FROM arc_items WHERE id = 2");
+    workspace
+        .db("migrate")
+        .exits(0)
+        .says("dropping the INVALID index ours")
+        .does_not_say("theirs");
+    assert_eq!(
+        workspace.value(&arc, "SELECT count(*) FROM pg_index WHERE NOT indisvalid"),
+        "2"
+    );
+}
+
+#[test]
+fn text_is_utf8_whatever_the_url_says() {
+    let mut workspace = Workspace::with(&["arc"]);
+    let arc = workspace.database("arc");
+    let url = workspace.get("ARC_DATABASE_URL");
+    workspace.set("ARC_DATABASE_URL", &format!("{url}?client_encoding=LATIN1"));
+    workspace.migration(
+        "arc",
+        "2026-01-03-000000_text",
+        "\u{feff}INSERT INTO arc_items VALUES (1, 'é');",
+        "DELETE FROM arc_items;",
+    );
+    workspace.db("create").exits(0);
+    workspace.db("migrate").exits(0);
+    assert_eq!(
+        workspace.value(&arc, "SELECT length(note) FROM arc_items"),
+        "1"
+    );
+}
+
+#[test]
+fn a_server_that_ends_the_session_is_quoted() {
+    let workspace = Workspace::with(&["arc"]);
+    workspace.db("create").exits(0);
+    workspace.migration_without_transaction(
+        "arc",
+        "2026-01-03-000000_end",
+        "SELECT pg_terminate_backend(pg_backend_pid());",
+        "SELECT 1;",
+    );
+    workspace
+        .db("migrate")
+        .exits(4)
+        .says("terminating connection due to administrator command")
+        .says("the connection was lost");
+    workspace
+        .db("status --exit-code")
+        .exits(1)
+        .says("2026-01-03-000000_end was interrupted");
+}

@@ -180,7 +180,7 @@ fn somebody_elses_tables_are_refused_until_they_are_made_the_baseline() {
     workspace
         .db("baseline arc")
         .exits(0)
-        .says("nothing to mark");
+        .says("nothing was marked");
     workspace
         .db("history arc")
         .exits(0)
@@ -282,7 +282,8 @@ fn an_edited_migration_is_refused_until_acknowledged() {
 fn a_transaction_pooler_is_refused() {
     let mut workspace = Workspace::with(&["arc"]);
     workspace.db("create").exits(0);
-    let pooler = Pooler::start(&workspace.get("ARC_DATABASE_URL"));
+    let direct = workspace.get("ARC_DATABASE_URL");
+    let pooler = Pooler::start(&direct);
     workspace.set("ARC_DATABASE_URL", &pooler.url);
     workspace.db("status").exits(0).says("2 pending");
     workspace
@@ -291,4 +292,159 @@ fn a_transaction_pooler_is_refused() {
         .says("transaction pooler")
         .says("set ARC_DATABASE_URL to a direct URL");
     assert_eq!(workspace.tables(&workspace.database("arc")), "");
+    // And nothing of ours stays with the pooler.
+    workspace.set("ARC_DATABASE_URL", &direct);
+    workspace.db("migrate --lock-timeout 0").exits(0);
+}
+
+#[test]
+fn a_history_outside_of_the_search_path_is_not_taken_for_none() {
+    let mut workspace = Workspace::with(&["arc", "cv"]);
+    let arc = workspace.database("arc");
+    workspace.db("create arc").exits(0);
+    workspace.db("migrate arc").exits(0);
+    workspace.execute(&arc, "CREATE SCHEMA app");
+    let url = workspace.get("ARC_DATABASE_URL");
+    workspace.set(
+        "ARC_DATABASE_URL",
+        &format!("{url}?options=-csearch_path%3Dapp"),
+    );
+    workspace
+        .db("migrate arc")
+        .exits(6)
+        .says("in the schema public, which is not on the search path");
+    assert_eq!(
+        workspace.value(&arc, "SELECT to_regclass('app.arc_items') IS NULL"),
+        "true"
+    );
+    // A search path of its own is fine, from the beginning.
+    let cv = workspace.database("cv");
+    workspace.create_database(&cv);
+    workspace.execute(&cv, "CREATE SCHEMA app");
+    let url = workspace.get("CV_DATABASE_URL");
+    workspace.set(
+        "CV_DATABASE_URL",
+        &format!("{url}?options=-csearch_path%3Dapp"),
+    );
+    workspace.db("migrate cv").exits(0);
+    workspace.db("status cv --exit-code").exits(0);
+    assert_eq!(
+        workspace.value(&cv, "SELECT to_regclass('app.cv_items') IS NOT NULL"),
+        "true"
+    );
+}
+
+#[test]
+fn a_database_with_types_or_functions_is_not_empty() {
+    let workspace = Workspace::with(&["arc"]);
+    let arc = workspace.database("arc");
+    workspace.create_database(&arc);
+    for (create, drop) in [
+        ("CREATE TYPE mood AS ENUM ('fine')", "DROP TYPE mood"),
+        ("CREATE SEQUENCE counter", "DROP SEQUENCE counter"),
+        (
+            "CREATE FUNCTION one() RETURNS int LANGUAGE sql AS 'SELECT 1'",
+            "DROP FUNCTION one",
+        ),
+    ] {
+        workspace.execute(&arc, create);
+        workspace
+            .db("migrate")
+            .exits(6)
+            .says("no history of Diesel migrations");
+        workspace.execute(&arc, drop);
+    }
+    workspace.db("migrate").exits(0);
+}
+
+#[test]
+fn half_a_ledger_still_says_whose_the_database_is() {
+    let workspace = Workspace::with(&["arc"]);
+    let arc = workspace.database("arc");
+    workspace.create_database(&arc);
+    workspace.execute(
+        &arc,
+        "CREATE SCHEMA db_ledger;
+         CREATE TABLE db_ledger.owner (only_row boolean PRIMARY KEY DEFAULT true, service text NOT NULL,
+                                       claimed_at timestamptz NOT NULL DEFAULT now(), tool_version text NOT NULL);
+         INSERT INTO db_ledger.owner (service, tool_version) VALUES ('cv', 'x')",
+    );
+    workspace
+        .db("migrate")
+        .exits(6)
+        .says("belongs to service `cv`");
+    assert_eq!(workspace.tables(&arc), "");
+}
+
+#[test]
+fn an_empty_database_is_no_baseline() {
+    let workspace = Workspace::with(&["arc"]);
+    workspace.db("create").exits(0);
+    workspace
+        .db("baseline arc")
+        .exits(2)
+        .says("nothing to take over")
+        .says("cargo xtask db migrate arc");
+    workspace
+        .db("baseline arc --claim-only")
+        .exits(0)
+        .says("nothing was marked");
+    workspace
+        .db("migrate")
+        .exits(0)
+        .says("applied 2 migrations");
+}
+
+#[test]
+fn a_history_that_fits_two_services_is_claimed_when_somebody_says_so() {
+    let mut workspace = Workspace::with(&["arc", "cv"]);
+    let plain = format!("{}_plain", workspace.database("any"));
+    workspace.create_database(&plain);
+    workspace.execute(
+        &plain,
+        "CREATE TABLE __diesel_schema_migrations (version varchar(50) PRIMARY KEY, run_on timestamp NOT NULL DEFAULT now());
+         INSERT INTO __diesel_schema_migrations (version) VALUES ('20260101000000');
+         CREATE TABLE arc_items (id bigint PRIMARY KEY)",
+    );
+    workspace.set("ARC_DATABASE_URL", &workspace.url(&plain));
+    workspace
+        .db("migrate arc")
+        .exits(6)
+        .says("db baseline arc --claim-only");
+    workspace.db("baseline arc --claim-only").exits(0);
+    workspace
+        .db("migrate arc")
+        .exits(0)
+        .says("applied 1 migration");
+}
+
+#[test]
+fn identity_needs_no_privilege_and_no_address() {
+    let mut workspace = Workspace::with(&["arc", "cv"]);
+    let shared = format!("{}_shared", workspace.database("any"));
+    workspace.create_database(&shared);
+    workspace.execute(
+        &shared,
+        "REVOKE EXECUTE ON FUNCTION pg_control_system() FROM PUBLIC",
+    );
+    let role = workspace.database("plain_role");
+    workspace.execute(
+        "postgres",
+        &format!("CREATE ROLE {role} LOGIN PASSWORD 'x'"),
+    );
+    workspace.execute(
+        &shared,
+        &format!("GRANT ALL ON SCHEMA public TO {role}; GRANT ALL ON DATABASE {shared} TO {role}"),
+    );
+    let url = workspace.url(&shared);
+    let (_, place) = url.split_once('@').unwrap();
+    workspace.set("ARC_DATABASE_URL", &url.replace("127.0.0.1", "localhost"));
+    workspace.set("CV_DATABASE_URL", &format!("postgres://{role}:x@{place}"));
+    workspace
+        .db("migrate")
+        .exits(6)
+        .says("one physical database");
+    assert_eq!(workspace.value(&shared, WRITTEN), "0");
+    workspace.execute("postgres", &format!("DROP DATABASE {shared} WITH (FORCE)"));
+    workspace.execute("postgres", &format!("DROP ROLE {role}"));
 }

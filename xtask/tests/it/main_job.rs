@@ -39,11 +39,6 @@ fn every_service_gets_its_own_database_and_a_second_run_changes_nothing() {
             "20260101000000 20260102000000"
         );
     }
-    let before = workspace.value(
-        &workspace.database("arc"),
-        "SELECT pg_current_xact_id_if_assigned() IS NULL",
-    );
-    assert_eq!(before, "true");
     workspace
         .db("migrate")
         .exits(0)
@@ -274,4 +269,50 @@ fn dotenv_is_read_at_the_root_only_and_the_environment_wins() {
         .exits(2)
         .says("line 1 is not NAME=value")
         .does_not_say("secret");
+}
+
+#[test]
+fn a_printed_script_stops_in_the_wrong_database() {
+    use diesel::connection::SimpleConnection as _;
+    let workspace = Workspace::with(&["arc", "cv"]);
+    workspace.db("create").exits(0);
+    let script: String = workspace
+        .db("migrate arc --sql")
+        .exits(0)
+        .stdout
+        .lines()
+        .filter(|line| !line.starts_with('\\'))
+        .map(|line| format!("{line}\n"))
+        .collect();
+    let cv = workspace.database("cv");
+    let error = workspace.session(&cv).batch_execute(&script).unwrap_err();
+    assert!(
+        error
+            .to_string()
+            .contains("this script is not for the database"),
+        "{error}"
+    );
+    assert_eq!(workspace.tables(&cv), "");
+    // Nor in the right one once it is another service's.
+    let arc = workspace.database("arc");
+    workspace.execute(&arc, "UPDATE db_ledger.owner SET service = 'cv'");
+    let error = workspace.session(&arc).batch_execute(&script).unwrap_err();
+    assert!(
+        error.to_string().contains("belongs to another service"),
+        "{error}"
+    );
+    assert_eq!(workspace.tables(&arc), "");
+}
+
+#[test]
+fn a_service_without_a_url_does_not_hide_the_others() {
+    let mut workspace = Workspace::with(&["arc", "cv"]);
+    workspace.db("create").exits(0);
+    workspace.unset("CV_DATABASE_URL");
+    workspace
+        .db("status")
+        .exits(2)
+        .says("2 pending")
+        .says("service `cv` has no database URL");
+    workspace.db("migrate").exits(2).does_not_say("applied");
 }

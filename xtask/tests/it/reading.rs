@@ -129,8 +129,8 @@ fn colours_are_for_terminals_and_a_closed_pipe_is_no_error() {
     workspace.db("status").exits(0).does_not_say("\u{1b}[");
     workspace.set("CLICOLOR_FORCE", "1");
     workspace.db("status").exits(0).says("\u{1b}[");
-    workspace.set("NO_COLOR", "1");
     workspace.unset("CLICOLOR_FORCE");
+    workspace.set("NO_COLOR", "1");
     workspace.db("status").exits(0).does_not_say("\u{1b}[");
     let mut shell = std::process::Command::new("sh");
     shell
@@ -167,7 +167,7 @@ fn help_and_completions_know_every_verb() {
         "1 findings",
         "2 usage",
         "3 cannot connect",
-        "4 a migration",
+        "4 a migration or another",
         "5 lock",
         "6 refused",
         "7 refused",

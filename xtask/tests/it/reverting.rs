@@ -62,6 +62,11 @@ fn all_of_them_must_be_confirmed_by_name() {
         .db("revert arc --all --yes arc")
         .exits(7)
         .says("is not the name");
+    workspace
+        .db("revert arc -n 99")
+        .exits(7)
+        .says("every table and row of 2 migrations");
+    workspace.db("revert arc -n 2").exits(7);
     assert_eq!(workspace.tables(&arc), "arc_items");
     workspace
         .db(&format!("revert arc --all --yes {arc}"))
@@ -116,4 +121,27 @@ fn a_failing_down_is_shown_in_its_file() {
         workspace.applied(&workspace.database("arc")),
         "20260101000000 20260102000000"
     );
+}
+
+#[test]
+fn what_libpq_takes_from_the_environment_counts_as_elsewhere() {
+    let mut workspace = Workspace::with(&["arc"]);
+    let arc = workspace.database("arc");
+    workspace.db("create").exits(0);
+    workspace.db("migrate").exits(0);
+    workspace.set("PGHOSTADDR", "127.0.0.1");
+    let confirmed = format!("revert arc --all --yes {arc}");
+    workspace.db("status --exit-code").exits(0);
+    // Never reached: the refusal comes before anything is run there.
+    let url = workspace.get("ARC_DATABASE_URL");
+    workspace.set("ARC_DATABASE_URL", &url.replace("127.0.0.1", "localhost"));
+    workspace.set("PGHOSTADDR", "192.0.2.2");
+    workspace.set(
+        "ARC_DATABASE_URL",
+        &format!("{}?connect_timeout=2", workspace.get("ARC_DATABASE_URL")),
+    );
+    let run = workspace.db(&confirmed);
+    assert!([3, 7].contains(&run.code), "{run:?}");
+    workspace.unset("PGHOSTADDR");
+    assert_eq!(workspace.tables(&arc), "arc_items");
 }
