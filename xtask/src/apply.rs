@@ -9,6 +9,7 @@ use crate::migrations::Migration;
 use crate::pg::{Ident, SqlError};
 use crate::session::Session;
 use crate::statements;
+use crate::workspace::Workspace;
 
 /// A migration that was run.
 pub(crate) struct Done {
@@ -20,20 +21,20 @@ pub(crate) struct Done {
 
 /// The way a migration is run.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Direction {
+pub(crate) enum Direction {
     Up,
     Down,
 }
 
 impl Direction {
-    fn word(self) -> &'static str {
+    pub(crate) fn word(self) -> &'static str {
         match self {
             Self::Up => "up",
             Self::Down => "down",
         }
     }
 
-    fn verb(self) -> &'static str {
+    pub(crate) fn verb(self) -> &'static str {
         match self {
             Self::Up => "apply",
             Self::Down => "revert",
@@ -343,17 +344,25 @@ fn explain(
             ));
         }
     }
-    if error.sqlstate == "25001" && migration.in_transaction {
-        let metadata = session
-            .context
-            .workspace
-            .shown(&migration.folder.join("metadata.toml"));
-        failure = failure.help(format!(
-            "put it in a migration of its own, with `run_in_transaction = false` in {metadata}"
-        ));
+    if let Some(help) = not_in_transaction(&session.context.workspace, migration, error) {
+        failure = failure.help(help);
     }
     failure.help(match migration.in_transaction {
         true => "nothing of this migration was kept; mend it and run the command again",
         false => "it ran without a transaction: what came before the error may have been kept; mend it and run the command again",
+    })
+}
+
+/// What to do about a statement that can't run inside the transaction that surrounds its migration.
+pub(crate) fn not_in_transaction(
+    workspace: &Workspace,
+    migration: &Migration,
+    error: &SqlError,
+) -> Option<String> {
+    (error.sqlstate == "25001" && migration.in_transaction).then(|| {
+        format!(
+            "put it in a migration of its own, with `run_in_transaction = false` in {}",
+            workspace.shown(&migration.folder.join("metadata.toml"))
+        )
     })
 }

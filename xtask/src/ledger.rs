@@ -201,6 +201,9 @@ pub(crate) fn run_by() -> String {
     let user = variable(&["USER", "LOGNAME", "USERNAME"]).unwrap_or_else(|| "somebody".to_owned());
     let host = variable(&["HOSTNAME"])
         .or_else(|| std::fs::read_to_string("/proc/sys/kernel/hostname").ok())
-        .map_or_else(|| "an unnamed machine".to_owned(), |name| name.trim().to_owned());
+        .map_or_else(
+            || "an unnamed machine".to_owned(),
+            |name| name.trim().to_owned(),
+        );
     format!(" for {user} on {host} (cargo xtask {TOOL})")
 }

@@ -53,7 +53,28 @@ pub(crate) fn down(workspace: &Workspace, wipe: bool) -> Result<Stopped> {
     )
 }
 
+/// The URL of the throw-away server called `name`, as its superuser, with the password. Started if it is not running;
+/// it stops by itself once nobody has been connected for a while.
+///
+/// # Errors
+/// As for [`up`].
+pub(crate) fn url(workspace: &Workspace, name: &str) -> Result<String> {
+    let answer = answer(workspace, &["url", name])?;
+    String::from_utf8(answer)
+        .map(|text| text.trim().to_owned())
+        .map_err(|_| unreadable())
+}
+
 fn run<T: DeserializeOwned>(workspace: &Workspace, arguments: &[&str]) -> Result<T> {
+    serde_json::from_slice(&answer(workspace, arguments)?).map_err(|_| unreadable())
+}
+
+/// An answer that can't be read is not shown: it may hold the password.
+fn unreadable() -> Failure {
+    Failure::usage("failed to read what local-postgres answers: are both of one version?")
+}
+
+fn answer(workspace: &Workspace, arguments: &[&str]) -> Result<Vec<u8>> {
     let manifest = manifest(&workspace.root)?;
     let shell = Shell::new().context("failed to find the working directory")?;
     let root = &workspace.root;
@@ -80,10 +101,7 @@ fn run<T: DeserializeOwned>(workspace: &Workspace, arguments: &[&str]) -> Result
             "failed to run the local PostgreSQL server; the reason is above",
         ));
     }
-    // An answer that can't be read is not shown: it may hold the password.
-    serde_json::from_slice(&output.stdout).map_err(|_| {
-        Failure::usage("failed to read what local-postgres answers: are both of one version?")
-    })
+    Ok(output.stdout)
 }
 
 fn is_built(manifest: &Path) -> bool {

@@ -21,6 +21,8 @@ mod progress;
 mod report;
 mod session;
 mod statements;
+#[allow(dead_code, reason = "until `db schema`, the first to use it")]
+mod throwaway;
 mod verbs;
 mod workspace;
 

@@ -95,6 +95,17 @@ impl Params {
         params
     }
 
+    /// A URL with everything in it, the password too: only for the environment of a child process.
+    pub(crate) fn url_with_password(&self) -> String {
+        let part = |text| utf8_percent_encode(text, URL_PART);
+        let settings: Vec<_> = self
+            .settings
+            .iter()
+            .map(|(key, value)| format!("{key}={}", part(value)))
+            .collect();
+        format!("postgres:///?{}", settings.join("&"))
+    }
+
     /// `text` with every spelling of the password replaced by `***`.
     pub(crate) fn redact(&self, text: &str) -> String {
         let mut text = text.to_owned();
