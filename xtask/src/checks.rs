@@ -1,8 +1,64 @@
 //! What `db check` finds, and the table of everything that it looks for.
 
+pub(crate) mod annotations;
+mod comments;
+mod ddl;
+pub(crate) mod diesel_toml;
+pub(crate) mod env_files;
+pub(crate) mod folders;
+pub(crate) mod layout;
+pub(crate) mod manifest;
+pub(crate) mod offline;
+mod rules;
+mod statement;
+pub(crate) mod switched_off;
+
 use serde::Serialize;
 
 use crate::failure::Failure;
+
+/// What a check needs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Needs {
+    /// The files of the workspace.
+    Files,
+    /// A throw-away server.
+    #[allow(dead_code)] // Such checks are being written.
+    Throwaway,
+    /// The configured databases.
+    #[allow(dead_code)]
+    Live,
+}
+
+/// Every check that can be switched off by its name, beside the rules in [`rules::RULES`].
+const CHECKS: &[(&str, Needs)] = &[
+    ("settings", Needs::Files),
+    ("root-migrations", Needs::Files),
+    ("root-alembic-ini", Needs::Files),
+    ("root-diesel-toml", Needs::Files),
+    ("stateless-migrations", Needs::Files),
+    ("stateless-diesel-toml", Needs::Files),
+    ("stateless-diesel-dependency", Needs::Files),
+    ("diesel-toml", Needs::Files),
+    ("migration-without-version", Needs::Files),
+    ("duplicate-version", Needs::Files),
+    ("missing-up", Needs::Files),
+    ("empty-up", Needs::Files),
+    ("missing-down", Needs::Files),
+    ("empty-down", Needs::Files),
+    ("metadata-without-transaction", Needs::Files),
+    ("malformed-metadata", Needs::Files),
+    ("several-statements", Needs::Files),
+    ("concurrently-in-transaction", Needs::Files),
+    ("env-template", Needs::Files),
+    ("shared-database-url", Needs::Files),
+];
+
+/// The name under which a check is switched off, and what it needs.
+pub(crate) fn known() -> impl Iterator<Item = (&'static str, Needs)> {
+    let rules = rules::RULES.iter().map(|rule| (rule.name, Needs::Files));
+    CHECKS.iter().copied().chain(rules)
+}
 
 /// One thing that is wrong: the documented, stable form of `--json`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

@@ -75,6 +75,14 @@ impl Variables {
         })
     }
 
+    /// Only those of the environment.
+    pub(crate) fn none(root: &Path) -> Self {
+        Self {
+            dotenv: HashMap::new(),
+            dotenv_path: root.join(".env"),
+        }
+    }
+
     /// The value of a variable that is set and not empty, and where.
     pub(crate) fn get(&self, name: &str) -> Result<Option<(String, Origin)>> {
         let origin = |file| Origin {

@@ -1,7 +1,6 @@
 //! `cargo xtask`: the table of commands, nothing else.
 
 mod apply;
-#[allow(dead_code)] // Used by `db check`, which is being written.
 mod checks;
 mod confirm;
 mod context;
@@ -33,7 +32,7 @@ use clap::{CommandFactory as _, Parser, Subcommand};
 use context::{Context, Options};
 use failure::Failure;
 use report::Report;
-use verbs::{baseline, create, down, history, migrate, redo, revert, status, up, wait};
+use verbs::{baseline, check, create, down, history, migrate, redo, revert, status, up, wait};
 
 /// Tasks of this workspace
 #[derive(Parser)]
@@ -74,6 +73,7 @@ enum Verb {
     History(history::Args),
     Baseline(baseline::Args),
     Wait(wait::Args),
+    Check(check::Args),
 }
 
 const EXIT_CODES: &str = "\
@@ -97,6 +97,10 @@ fn main() -> ExitCode {
 }
 
 fn db(context: Context, verb: &Verb) -> Result<Report, Vec<Failure>> {
+    // The others rely on the settings; it is there to show what is wrong with them.
+    if !matches!(verb, Verb::Check(_)) {
+        context.sound()?;
+    }
     match verb {
         Verb::Up(args) => up::run(context, args),
         Verb::Down(args) => down::run(&context, args),
@@ -108,5 +112,6 @@ fn db(context: Context, verb: &Verb) -> Result<Report, Vec<Failure>> {
         Verb::History(args) => history::run(&context, args),
         Verb::Baseline(args) => baseline::run(&context, args),
         Verb::Wait(args) => wait::run(&context, args),
+        Verb::Check(args) => check::run(&context, args),
     }
 }

@@ -1,6 +1,7 @@
 //! One module per verb: its arguments, and `run`, which gives a report.
 
 pub(crate) mod baseline;
+pub(crate) mod check;
 pub(crate) mod create;
 pub(crate) mod down;
 pub(crate) mod history;
