@@ -16,12 +16,13 @@ mod lock;
 mod migrations;
 mod parallel;
 mod pg;
+mod print_schema;
 mod progress;
 mod report;
 mod session;
 mod statements;
-#[allow(dead_code, reason = "until `db schema`, the first to use it")]
 mod throwaway;
+mod tools;
 mod verbs;
 mod workspace;
 
@@ -32,7 +33,9 @@ use clap::{CommandFactory as _, Parser, Subcommand};
 use context::{Context, Options};
 use failure::Failure;
 use report::Report;
-use verbs::{baseline, check, create, down, history, migrate, redo, revert, status, up, wait};
+use verbs::{
+    baseline, check, create, down, history, migrate, redo, revert, schema, status, up, wait,
+};
 
 /// Tasks of this workspace
 #[derive(Parser)]
@@ -72,6 +75,7 @@ enum Verb {
     Status(status::Args),
     History(history::Args),
     Baseline(baseline::Args),
+    Schema(schema::Args),
     Wait(wait::Args),
     Check(check::Args),
 }
@@ -111,6 +115,7 @@ fn db(context: Context, verb: &Verb) -> Result<Report, Vec<Failure>> {
         Verb::Status(args) => status::run(&context, args),
         Verb::History(args) => history::run(&context, args),
         Verb::Baseline(args) => baseline::run(&context, args),
+        Verb::Schema(args) => schema::run(&context, args),
         Verb::Wait(args) => wait::run(&context, args),
         Verb::Check(args) => check::run(&context, args),
     }

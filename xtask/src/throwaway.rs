@@ -71,6 +71,7 @@ struct Keeper {
 }
 
 /// A migration that did not run.
+#[allow(dead_code, reason = "until `db check`, which uses it")]
 #[derive(Debug)]
 pub(crate) struct Failed {
     /// `up.sql` or `down.sql`.
@@ -199,6 +200,7 @@ impl ThrowawayDatabase<'_> {
     ///
     /// # Errors
     /// As for [`up`](Self::up); also a missing or empty `down.sql`.
+    #[allow(dead_code, reason = "until `db new`, which uses it")]
     pub(crate) fn down(&mut self, migration: &Migration) -> Result<(), Failed> {
         let sql = migration.down().map_err(|failure| Failed {
             path: migration.down_path(),
@@ -211,6 +213,7 @@ impl ThrowawayDatabase<'_> {
     }
 
     /// A session of the superuser, outside any transaction.
+    #[allow(dead_code, reason = "until `db check`, which uses it")]
     pub(crate) fn connection(&mut self) -> &mut Connection {
         &mut self.connection
     }
@@ -348,7 +351,7 @@ fn name(number: i32, service: &str) -> String {
 }
 
 /// Not negative, so that it reads the same as a lock's key and as an oid.
-fn random() -> i32 {
+pub(crate) fn random() -> i32 {
     let [a, b, c, d, ..] = RandomState::new().build_hasher().finish().to_le_bytes();
     i32::from_le_bytes([a, b, c, d & 0x7f])
 }

@@ -8,6 +8,7 @@ pub(crate) mod history;
 pub(crate) mod migrate;
 pub(crate) mod redo;
 pub(crate) mod revert;
+pub(crate) mod schema;
 pub(crate) mod status;
 pub(crate) mod up;
 pub(crate) mod wait;
