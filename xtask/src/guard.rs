@@ -235,7 +235,7 @@ fn also_fits<'w>(
 }
 
 /// Before a database is claimed: does the variable of a service that was not asked for point at it, too?
-/// Only one that spells the same database name can.
+/// Only one that spells the same database name can. A service that declares the name has the better claim.
 ///
 /// # Errors
 /// Another service's own variable leads here.
@@ -246,6 +246,9 @@ pub(crate) fn unclaimed_by_others(
     url: &DatabaseUrl,
     state: &State,
 ) -> Result<()> {
+    if url.database == service.database {
+        return Ok(());
+    }
     for other in workspace
         .services
         .iter()

@@ -28,15 +28,26 @@ static NUMBER: AtomicU32 = AtomicU32::new(0);
 /// Takes the lock of a new run in this session.
 pub(crate) fn announce(session: &mut PgConnection) -> Result<i32> {
     let run = (Uuid::new_v4().as_u128() & 0x7fff_ffff) as i32;
-    session.batch_execute(&format!("SELECT pg_advisory_lock_shared({LOCK_CLASS}, {run})"))?;
+    session.batch_execute(&format!(
+        "SELECT pg_advisory_lock_shared({LOCK_CLASS}, {run})"
+    ))?;
     Ok(run)
 }
 
 /// A new name for a database of this run.
 pub(crate) fn name(run: i32, label: &str) -> String {
     let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-    let label = label.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '_' });
-    let mut name: String = format!("lp_{run:08x}_{number}_").chars().chain(label).collect();
+    let label = label.chars().map(|c| {
+        if c.is_ascii_alphanumeric() {
+            c.to_ascii_lowercase()
+        } else {
+            '_'
+        }
+    });
+    let mut name: String = format!("lp_{run:08x}_{number}_")
+        .chars()
+        .chain(label)
+        .collect();
     name.truncate(NAME_MAX);
     name
 }
@@ -44,8 +55,16 @@ pub(crate) fn name(run: i32, label: &str) -> String {
 /// Makes a database from a template.
 pub(crate) fn create(server: &Server, name: &str, template: &str) -> Result<()> {
     // Copying files beats logging every page while nothing has to reach a disk: 16 ms against 27–41 for 30 tables.
-    let strategy = if server.is_at_least(15) { " STRATEGY file_copy" } else { "" };
-    server.execute(&format!("CREATE DATABASE {} TEMPLATE {}{strategy}", quote(name), quote(template)))
+    let strategy = if server.is_at_least(15) {
+        " STRATEGY file_copy"
+    } else {
+        ""
+    };
+    server.execute(&format!(
+        "CREATE DATABASE {} TEMPLATE {}{strategy}",
+        quote(name),
+        quote(template)
+    ))
 }
 
 /// Drops a database, its sessions first.
@@ -55,7 +74,10 @@ pub(crate) fn drop(server: &Server, name: &str) -> Result<()> {
 
 fn drop_in(session: &mut PgConnection, name: &str) -> Result<()> {
     end_sessions(session, name)?;
-    session.batch_execute(&format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", quote(name)))?;
+    session.batch_execute(&format!(
+        "DROP DATABASE IF EXISTS {} WITH (FORCE)",
+        quote(name)
+    ))?;
     Ok(())
 }
 
@@ -76,8 +98,15 @@ pub(crate) fn end_sessions(session: &mut PgConnection, name: &str) -> Result<()>
 
 /// Marks a database so that it stays after its run, for a day at most.
 pub(crate) fn keep(server: &Server, name: &str, why: &str) -> Result<()> {
-    let now = std::time::UNIX_EPOCH.elapsed().unwrap_or_default().as_secs();
-    server.execute(&format!("COMMENT ON DATABASE {} IS {}", quote(name), literal(&format!("kept {now} {why}"))))
+    let now = std::time::UNIX_EPOCH
+        .elapsed()
+        .unwrap_or_default()
+        .as_secs();
+    server.execute(&format!(
+        "COMMENT ON DATABASE {} IS {}",
+        quote(name),
+        literal(&format!("kept {now} {why}"))
+    ))
 }
 
 /// Drops databases of runs that are gone; all of them if `all`, else so few that a test can wait for it.
@@ -101,7 +130,8 @@ pub(crate) fn sweep(server: &Server, all: bool) -> Result<usize> {
         }
         let dropped = iter::zip(&names, 0..).filter(|(name, _)| {
             // A template that was not finished. Another sweep may be faster: then there is nothing left to do.
-            let _ = session.batch_execute(&format!("ALTER DATABASE {} IS_TEMPLATE false", quote(name)));
+            let _ =
+                session.batch_execute(&format!("ALTER DATABASE {} IS_TEMPLATE false", quote(name)));
             drop_in(session, name).is_ok()
         });
         Ok(dropped.count())

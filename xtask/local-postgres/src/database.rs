@@ -47,7 +47,10 @@ impl TestDatabase {
     ///
     /// If there is none to be had, saying what to do; [`try_new`](Self::try_new) returns the error.
     #[must_use]
-    #[expect(clippy::new_without_default, reason = "a database should not appear by way of a derive")]
+    #[expect(
+        clippy::new_without_default,
+        reason = "a database should not appear by way of a derive"
+    )]
     pub fn new() -> Self {
         Self::try_new().unwrap_or_else(|error| fail(&error))
     }
@@ -118,22 +121,30 @@ impl TestDatabase {
     /// If the server does not answer any more.
     #[must_use]
     pub fn connection(&self) -> PgConnection {
-        PgConnection::establish(&self.url)
-            .unwrap_or_else(|error| panic!("failed to connect to test database `{}`: {error}", self.name))
+        PgConnection::establish(&self.url).unwrap_or_else(|error| {
+            panic!(
+                "failed to connect to test database `{}`: {error}",
+                self.name
+            )
+        })
     }
 
     fn with(content: Content<'_>) -> Result<Self> {
         let package = Package::of_caller()?;
-        let server = server(&package)?;
-        match Self::on(&server, &package, content) {
+        let server = server(package)?;
+        match Self::on(&server, package, content) {
             Ok(database) => Ok(database),
             // The server may have gone since this process found it, or the template may have been replaced.
             Err(error) => {
                 forget(&server);
-                let again = self::server(&package)?;
-                Self::on(&again, &package, content).map_err(|second| {
+                let again = self::server(package)?;
+                Self::on(&again, package, content).map_err(|second| {
                     // The first one tells more if they differ only in what the first attempt left.
-                    if format!("{second:#}") == format!("{error:#}") { error } else { second }
+                    if format!("{second:#}") == format!("{error:#}") {
+                        error
+                    } else {
+                        second
+                    }
                 })
             }
         }
@@ -149,7 +160,11 @@ impl TestDatabase {
         let name = clones::name(server.run(), current.name().unwrap_or("test"));
         clones::create(server, &name, &template)?;
         let url = server.url(&name);
-        Ok(Self { server: Arc::clone(server), name, url })
+        Ok(Self {
+            server: Arc::clone(server),
+            name,
+            url,
+        })
     }
 }
 
@@ -158,7 +173,10 @@ impl Drop for TestDatabase {
         if thread::panicking() {
             let why = thread::current().name().unwrap_or("a test").to_owned();
             let kept = clones::keep(&self.server, &self.name, &why);
-            eprintln!("the database of this test is kept until its server has been idle: psql '{}'", self.url);
+            eprintln!(
+                "the database of this test is kept until its server has been idle: psql '{}'",
+                self.url
+            );
             if let Err(error) = kept {
                 eprintln!("failed to mark it as kept, a later run will drop it: {error:#}");
             }
@@ -184,7 +202,10 @@ fn server(package: &Package) -> Result<Arc<Server>> {
 /// Makes the next test look for a server again, unless another thread did so already.
 fn forget(server: &Arc<Server>) {
     let mut shared = SERVER.lock().unwrap_or_else(PoisonError::into_inner);
-    if shared.as_ref().is_some_and(|current| Arc::ptr_eq(current, server)) {
+    if shared
+        .as_ref()
+        .is_some_and(|current| Arc::ptr_eq(current, server))
+    {
         *shared = None;
         template::forget();
     }

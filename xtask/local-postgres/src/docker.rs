@@ -3,9 +3,10 @@
 use std::collections::HashMap;
 use std::future::Future;
 use std::mem;
+use std::pin::pin;
 use std::sync::LazyLock;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, UNIX_EPOCH};
 
 use anyhow::{Context, Result, anyhow, bail};
 use testcontainers::bollard::Docker;
@@ -30,11 +31,15 @@ const PORT: u16 = 5432;
 const SHARED_MEMORY: u64 = 256 << 20;
 /// A daemon on this machine answers within milliseconds.
 const DAEMON_TIMEOUT: Duration = Duration::from_secs(5);
+/// Longer than a container of an image that is here takes.
+const PATIENCE: Duration = Duration::from_secs(3);
 /// An image of 150 MB at 5 Mbit/s.
 const PULL_TIMEOUT: Duration = Duration::from_secs(300);
 /// As long as PostgreSQL may need to write everything to disk.
 const STOP_TIMEOUT: Duration = Duration::from_secs(60);
 
+/// Longer than Docker takes to start a container that it has made.
+const LEFTOVER_AGE: Duration = Duration::from_secs(120);
 /// The last line of a script that failed.
 const FAILED: &str = "local-postgres: failed\n";
 
@@ -44,8 +49,12 @@ const LABEL_NAME: &str = "local-postgres.name";
 const LABEL_WORKSPACE: &str = "local-postgres.workspace";
 
 /// One for all: the client keeps connections that belong to it.
-static RUNTIME: LazyLock<Runtime> =
-    LazyLock::new(|| Builder::new_current_thread().enable_all().build().expect("a runtime needs no more than a pipe"));
+static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| {
+    Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .expect("a runtime needs no more than a pipe")
+});
 
 /// Starts a container and waits for the first answer of its server.
 pub(crate) fn start(settings: &Settings, order: &Order) -> Result<Started> {
@@ -66,7 +75,8 @@ pub(crate) fn start(settings: &Settings, order: &Order) -> Result<Started> {
                 log.extend(container.stderr_to_vec().await.unwrap_or_default());
                 let log = provider::log_tail(&String::from_utf8_lossy(&log));
                 let _ = container.rm().await;
-                Err(anyhow!("{error:#}; {log}").context(format!("failed to start PostgreSQL of image `{image}`")))
+                Err(anyhow!("{error:#}; {log}")
+                    .context(format!("failed to start PostgreSQL of image `{image}`")))
             }
         }
     })
@@ -74,7 +84,10 @@ pub(crate) fn start(settings: &Settings, order: &Order) -> Result<Started> {
 
 /// The image to run: what `LOCAL_POSTGRES_IMAGE` says, or the official one.
 pub(crate) fn image(settings: &Settings) -> String {
-    settings.image.clone().unwrap_or_else(|| format!("postgres:{}", settings.version.major))
+    settings
+        .image
+        .clone()
+        .unwrap_or_else(|| format!("postgres:{}", settings.version.major))
 }
 
 /// The volume of a durable server.
@@ -86,16 +99,29 @@ pub(crate) fn volume(key: &str) -> String {
 pub(crate) fn stop(key: &str) -> Result<bool> {
     block_on(async {
         let docker = daemon().await?;
-        let running = containers(&docker, Some(key)).await?.into_iter().filter(|it| it.running).collect::<Vec<_>>();
+        let running = containers(&docker, Some(key))
+            .await?
+            .into_iter()
+            .filter(|it| it.running)
+            .collect::<Vec<_>>();
         for container in &running {
-            let options = KillContainerOptions { signal: "SIGINT".to_owned() };
+            let options = KillContainerOptions {
+                signal: "SIGINT".to_owned(),
+            };
             ignore_missing(docker.kill_container(&container.id, Some(options)).await)
                 .with_context(|| format!("failed to stop container `{}`", container.id))?;
         }
         let start = Instant::now();
-        while containers(&docker, Some(key)).await?.iter().any(|it| it.running) {
+        while containers(&docker, Some(key))
+            .await?
+            .iter()
+            .any(|it| it.running)
+        {
             if start.elapsed() > STOP_TIMEOUT {
-                bail!("failed to stop the container of `{key}` within {} seconds", STOP_TIMEOUT.as_secs());
+                bail!(
+                    "failed to stop the container of `{key}` within {} seconds",
+                    STOP_TIMEOUT.as_secs()
+                );
             }
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
@@ -112,13 +138,73 @@ pub(crate) fn remove_volume(key: &str) -> Result<()> {
         // The daemon lets go of a volume a moment after its container is gone.
         let start = Instant::now();
         loop {
-            match docker.remove_volume(&name, Some(RemoveVolumeOptions { force: true })).await {
-                Err(Error::DockerResponseServerError { status_code: 409, .. }) if start.elapsed() < STOP_TIMEOUT => {
+            match docker
+                .remove_volume(&name, Some(RemoveVolumeOptions { force: true }))
+                .await
+            {
+                Ok(())
+                | Err(Error::DockerResponseServerError {
+                    status_code: 404, ..
+                }) => return Ok(()),
+                Err(Error::DockerResponseServerError {
+                    status_code: 409, ..
+                }) if start.elapsed() < STOP_TIMEOUT => {
                     tokio::time::sleep(Duration::from_millis(100)).await;
                 }
-                result => return ignore_missing(result).with_context(|| format!("failed to remove volume `{name}`")),
+                Err(error) => {
+                    return Err(error).with_context(|| format!("failed to remove volume `{name}`"));
+                }
             }
         }
+    })
+}
+
+/// Removes a throw-away container. Tells whether there was one.
+pub(crate) fn remove_running(id: &str) -> Result<bool> {
+    block_on(async {
+        let docker = daemon().await?;
+        let options = RemoveContainerOptions {
+            force: true,
+            v: true,
+            link: false,
+        };
+        match docker.remove_container(id, Some(options)).await {
+            Ok(()) => Ok(true),
+            Err(Error::DockerResponseServerError {
+                status_code: 404 | 409,
+                ..
+            }) => Ok(false),
+            Err(error) => Err(error).with_context(|| format!("failed to remove container `{id}`")),
+        }
+    })
+}
+
+/// Removes containers that were made and not started, by starts that were killed. Returns how many.
+pub(crate) fn remove_leftovers() -> Result<usize> {
+    block_on(async {
+        let docker = daemon().await?;
+        let mut removed = 0;
+        for container in containers(&docker, None)
+            .await?
+            .into_iter()
+            .filter(|it| !it.running)
+        {
+            // A start takes a moment from one to the other.
+            if container.age > LEFTOVER_AGE {
+                let options = RemoveContainerOptions {
+                    force: true,
+                    v: true,
+                    link: false,
+                };
+                removed += usize::from(
+                    docker
+                        .remove_container(&container.id, Some(options))
+                        .await
+                        .is_ok(),
+                );
+            }
+        }
+        Ok(removed)
     })
 }
 
@@ -128,7 +214,11 @@ async fn run(docker: &Docker, image: &str, order: &Order) -> Result<ContainerAsy
         _ => (image, "latest"),
     };
     let (folder, mount, port) = match order.lifetime {
-        Lifetime::Idle(_) => ("/local-postgres/server", Mount::tmpfs_mount("/local-postgres").with_mode(0o1777), 0),
+        Lifetime::Idle(_) => (
+            "/local-postgres/server",
+            Mount::tmpfs_mount("/local-postgres").with_mode(0o1777),
+            0,
+        ),
         // A folder that images have and that belongs to `postgres` in them: a new volume takes over its owner.
         Lifetime::Durable { port } => (
             "/var/lib/postgresql/local-postgres",
@@ -136,11 +226,22 @@ async fn run(docker: &Docker, image: &str, order: &Order) -> Result<ContainerAsy
             port,
         ),
     };
-    let arguments = order.settings.iter().flat_map(|(name, value)| ["-c".to_owned(), format!("{name}={value}")]);
-    let command = ["-c", SCRIPT, "local-postgres", "-c", "listen_addresses=*", "-c", "unix_socket_directories="]
-        .map(str::to_owned)
-        .into_iter()
-        .chain(arguments);
+    let arguments = order
+        .settings
+        .iter()
+        .flat_map(|(name, value)| ["-c".to_owned(), format!("{name}={value}")]);
+    let command = [
+        "-c",
+        SCRIPT,
+        "local-postgres",
+        "-c",
+        "listen_addresses=*",
+        "-c",
+        "unix_socket_directories=",
+    ]
+    .map(str::to_owned)
+    .into_iter()
+    .chain(arguments);
     let request = GenericImage::new(name, tag)
         .with_exposed_port(PORT.tcp())
         .with_entrypoint("sh")
@@ -148,7 +249,7 @@ async fn run(docker: &Docker, image: &str, order: &Order) -> Result<ContainerAsy
         .with_user("postgres")
         .with_env_var("LP_FOLDER", folder)
         .with_env_var("LP_PORT", PORT.to_string())
-        .with_env_var("LP_PASSWORD", &order.password)
+        .with_env_var("LP_VERIFIER", order.verifier())
         .with_env_var("LP_IDLE", order.lifetime.idle_seconds().to_string())
         .with_env_var("LP_LINGER", "3")
         .with_labels([
@@ -162,32 +263,52 @@ async fn run(docker: &Docker, image: &str, order: &Order) -> Result<ContainerAsy
         .with_host_config_modifier(move |host: &mut HostConfig| {
             host.auto_remove = Some(true);
             host.publish_all_ports = Some(false);
-            let binding = PortBinding { host_ip: Some("127.0.0.1".to_owned()), host_port: Some(port.to_string()) };
-            host.port_bindings = Some(HashMap::from([(PORT.tcp().to_string(), Some(vec![binding]))]));
+            let binding = PortBinding {
+                host_ip: Some("127.0.0.1".to_owned()),
+                host_port: Some(port.to_string()),
+            };
+            host.port_bindings = Some(HashMap::from([(
+                PORT.tcp().to_string(),
+                Some(vec![binding]),
+            )]));
         });
-    if docker.inspect_image(image).await.is_err() {
-        provider::note(&format!("pulling image `{image}`"));
+    let mut start = pin!(request.start());
+    let mut started = tokio::time::timeout(PATIENCE, &mut start).await;
+    if started.is_err() {
+        provider::note(&format!("getting image `{image}`"));
+        started = tokio::time::timeout(PULL_TIMEOUT, start).await;
     }
-    match tokio::time::timeout(PULL_TIMEOUT, request.start()).await {
+    match started {
         Ok(Ok(container)) => Ok(container),
-        Ok(Err(error)) if docker.inspect_image(image).await.is_err() => Err(SettingsError::new(format!(
-            "failed to get image `{image}`: {}; load one with `docker load`, build one with `docker/build-image`, \
+        Ok(Err(error)) if docker.inspect_image(image).await.is_err() => {
+            Err(SettingsError::with_remedy(
+                format!("failed to get image `{image}`: {}", causes(&error)),
+                "load one with `docker load`, build one with `docker/build-image`, \
              or set LOCAL_POSTGRES_IMAGE to one that is here",
+            ))
+        }
+        Ok(Err(error)) => Err(anyhow!(
+            "failed to start a container of image `{image}`: {}",
             causes(&error)
-        ))),
-        Ok(Err(error)) => Err(anyhow!("failed to start a container of image `{image}`: {}", causes(&error))),
-        Err(_) => bail!("failed to start a container of image `{image}` within {} seconds", PULL_TIMEOUT.as_secs()),
+        )),
+        Err(_) => bail!(
+            "failed to start a container of image `{image}` within {} seconds",
+            PULL_TIMEOUT.as_secs()
+        ),
     }
 }
 
 async fn ready(container: &ContainerAsync<GenericImage>, order: &Order) -> Result<Started> {
-    let port = container.get_host_port_ipv4(PORT).await.context("failed to find the container's port")?;
+    let port = container
+        .get_host_port_ipv4(PORT)
+        .await
+        .context("failed to find the container's port")?;
     let url = provider::url(&order.password, port);
     let start = Instant::now();
     loop {
         match sql::connect(&url) {
             Ok(_) => break,
-            Err(error) if start.elapsed() > provider::READY_TIMEOUT => return Err(error),
+            Err(error) if provider::is_final(&error, start) => return Err(error),
             Err(_) => tokio::time::sleep(Duration::from_millis(15)).await,
         }
         // A server that failed says so, and stays a little for its log to be read.
@@ -196,7 +317,11 @@ async fn ready(container: &ContainerAsync<GenericImage>, order: &Order) -> Resul
             bail!("it ended at once");
         }
     }
-    Ok(Started { provider: Provider::Docker, url, handle: Handle::Container(container.id().to_owned()) })
+    Ok(Started {
+        provider: Provider::Docker,
+        url,
+        handle: Handle::Container(container.id().to_owned()),
+    })
 }
 
 /// A container of ours.
@@ -204,25 +329,38 @@ async fn ready(container: &ContainerAsync<GenericImage>, order: &Order) -> Resul
 pub(crate) struct Found {
     pub(crate) id: String,
     pub(crate) running: bool,
-    pub(crate) name: String,
-    pub(crate) workspace: String,
+    pub(crate) age: Duration,
 }
 
 async fn containers(docker: &Docker, key: Option<&str>) -> Result<Vec<Found>> {
     let label = key.map_or_else(|| LABEL.to_owned(), |key| format!("{LABEL}={key}"));
     let filters = HashMap::from([("label".to_owned(), vec![label])]);
-    let options = ListContainersOptions { all: true, filters: Some(filters), ..Default::default() };
-    let list = docker.list_containers(Some(options)).await.context("failed to list containers")?;
+    let options = ListContainersOptions {
+        all: true,
+        filters: Some(filters),
+        ..Default::default()
+    };
+    let list = docker
+        .list_containers(Some(options))
+        .await
+        .context("failed to list containers")?;
+    let now = UNIX_EPOCH
+        .elapsed()
+        .unwrap_or_default()
+        .as_secs()
+        .cast_signed();
     Ok(list
         .into_iter()
-        .map(|container| {
-            let mut labels = container.labels.unwrap_or_default();
-            Found {
-                id: container.id.unwrap_or_default(),
-                running: container.state.is_some_and(|state| state.to_string() == "running"),
-                name: labels.remove(LABEL_NAME).unwrap_or_default(),
-                workspace: labels.remove(LABEL_WORKSPACE).unwrap_or_default(),
-            }
+        .map(|container| Found {
+            id: container.id.unwrap_or_default(),
+            age: Duration::from_secs(
+                (now - container.created.unwrap_or(now))
+                    .max(0)
+                    .unsigned_abs(),
+            ),
+            running: container
+                .state
+                .is_some_and(|state| state.to_string() == "running"),
         })
         .collect())
 }
@@ -231,7 +369,11 @@ async fn containers(docker: &Docker, key: Option<&str>) -> Result<Vec<Found>> {
 async fn remove(docker: &Docker, key: &str) -> Result<()> {
     for container in containers(docker, Some(key)).await? {
         if !container.running {
-            let options = RemoveContainerOptions { force: true, v: true, link: false };
+            let options = RemoveContainerOptions {
+                force: true,
+                v: true,
+                link: false,
+            };
             let _ = docker.remove_container(&container.id, Some(options)).await;
         }
     }
@@ -241,20 +383,31 @@ async fn remove(docker: &Docker, key: &str) -> Result<()> {
 /// The daemon, if it answers.
 async fn daemon() -> Result<Docker> {
     let unavailable = |cause: String| {
-        SettingsError::new(format!("failed to reach the Docker daemon: {cause}; start Docker, or unset LOCAL_POSTGRES_PROVIDER"))
+        SettingsError::with_remedy(
+            format!("failed to reach the Docker daemon: {cause}"),
+            "start Docker, or unset LOCAL_POSTGRES_PROVIDER to use installed PostgreSQL",
+        )
     };
-    let docker = docker_client_instance().await.map_err(|error| unavailable(causes(&error)))?;
+    let docker = docker_client_instance()
+        .await
+        .map_err(|error| unavailable(causes(&error)))?;
     match tokio::time::timeout(DAEMON_TIMEOUT, docker.ping()).await {
         Ok(Ok(_)) => Ok(docker),
         Ok(Err(error)) => Err(unavailable(causes(&error))),
-        Err(_) => Err(unavailable(format!("no answer within {} seconds", DAEMON_TIMEOUT.as_secs()))),
+        Err(_) => Err(unavailable(format!(
+            "no answer within {} seconds",
+            DAEMON_TIMEOUT.as_secs()
+        ))),
     }
 }
 
 fn ignore_missing(result: Result<(), Error>) -> Result<(), Error> {
     match result {
         // Not there, or not running any more.
-        Err(Error::DockerResponseServerError { status_code: 404 | 409, .. }) => Ok(()),
+        Err(Error::DockerResponseServerError {
+            status_code: 404 | 409,
+            ..
+        }) => Ok(()),
         result => result,
     }
 }
@@ -276,6 +429,9 @@ fn causes(error: &(dyn std::error::Error + 'static)) -> String {
 /// Runs to the end in a thread of its own, so that the caller may be in a runtime itself.
 fn block_on<T: Send>(future: impl Future<Output = Result<T>> + Send) -> Result<T> {
     thread::scope(|scope| {
-        scope.spawn(|| RUNTIME.block_on(future)).join().unwrap_or_else(|_| bail!("failed to talk to Docker"))
+        scope
+            .spawn(|| RUNTIME.block_on(future))
+            .join()
+            .unwrap_or_else(|_| bail!("failed to talk to Docker"))
     })
 }

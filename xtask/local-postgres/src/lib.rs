@@ -4,9 +4,12 @@
 
 mod clones;
 mod database;
+pub mod dev;
 mod docker;
+pub mod manage;
 mod native;
 mod provider;
+mod scram;
 mod server;
 mod settings;
 mod sql;

@@ -4,13 +4,13 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use diesel::PgConnection;
 use serde::{Deserialize, Serialize};
 use url::Url;
 
 use crate::settings::{Provider, Settings, SettingsError};
-use crate::{docker, native, sql};
+use crate::{docker, native, scram, sql};
 
 /// The script that runs a server, in a container or as a process.
 pub(crate) const SCRIPT: &str = include_str!("server.sh");
@@ -32,17 +32,31 @@ pub(crate) struct Order {
     pub(crate) settings: Vec<(&'static str, &'static str)>,
 }
 
+impl Order {
+    /// What the server gets instead of the password.
+    pub(crate) fn verifier(&self) -> String {
+        scram::verifier(&self.password, self.lifetime.scram_iterations())
+    }
+}
+
 /// How long a server and its data live.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Lifetime {
     /// Until nobody has been connected for so long.
     Idle(Duration),
     /// Until it is stopped; its data until it is wiped. The port stays the same.
-    #[expect(dead_code, reason = "the development server comes next")]
     Durable { port: u16 },
 }
 
 impl Lifetime {
+    /// For [`scram::verifier`]: PostgreSQL's default for a password that a person may come to share.
+    fn scram_iterations(self) -> u32 {
+        match self {
+            Self::Idle(_) => 1,
+            Self::Durable { .. } => 4096,
+        }
+    }
+
     /// For the script.
     pub(crate) fn idle_seconds(self) -> u64 {
         match self {
@@ -73,38 +87,66 @@ pub(crate) struct Started {
 
 /// Starts a server: the forced provider, or Docker, or else installed binaries.
 pub(crate) fn start(settings: &Settings, order: &Order) -> Result<Started> {
-    match settings.provider {
-        Some(Provider::Native) => native::start(settings, order),
-        Some(_) => docker::start(settings, order),
+    let fallback = match settings.provider {
+        Some(Provider::Native) => None,
+        Some(_) => return docker::start(settings, order),
         None => match docker::start(settings, order) {
-            Ok(started) => Ok(started),
-            Err(reason) => {
-                let reason = one_line(&format!("{reason:#}"));
-                match native::start(settings, order) {
-                    Ok(started) => {
-                        note(&format!("using installed PostgreSQL for `{}`, not Docker: {reason}", order.name));
-                        Ok(started)
-                    }
-                    Err(error) => Err(error.context(format!("failed to use Docker: {reason}"))),
-                }
-            }
+            Ok(started) => return Ok(started),
+            Err(reason) => Some(one_line(&match reason.downcast_ref::<SettingsError>() {
+                Some(reason) => reason.cause().to_owned(),
+                None => format!("{reason:#}"),
+            })),
         },
+    };
+    match native::start(settings, order) {
+        Ok((started, major)) => {
+            let wanted = settings.version.major;
+            if fallback.is_some() || major != wanted {
+                let version = if major == wanted {
+                    String::new()
+                } else {
+                    format!(" ({wanted} is not installed)")
+                };
+                let docker = fallback
+                    .map(|reason| format!(", not Docker: {reason}"))
+                    .unwrap_or_default();
+                note(&format!(
+                    "using installed PostgreSQL {major}{version} for `{}`{docker}",
+                    order.name
+                ));
+            }
+            Ok(started)
+        }
+        Err(error) => Err(match fallback {
+            Some(reason) => error.context(format!("failed to use Docker: {reason}")),
+            None => error,
+        }),
     }
 }
 
 /// Waits for the first answer of a server that is starting; `alive` ends it early with an error of its own.
-pub(crate) fn wait_until_ready(url: &Url, mut alive: impl FnMut() -> Result<()>) -> Result<PgConnection> {
+pub(crate) fn wait_until_ready(
+    url: &Url,
+    mut alive: impl FnMut() -> Result<()>,
+) -> Result<PgConnection> {
     let start = Instant::now();
     loop {
         alive()?;
         match sql::connect(url) {
             Ok(connection) => return Ok(connection),
-            Err(error) if start.elapsed() > READY_TIMEOUT => {
-                return Err(error).with_context(|| format!("no answer within {} seconds", READY_TIMEOUT.as_secs()));
-            }
+            Err(error) if is_final(&error, start) => return Err(error),
             Err(_) => std::thread::sleep(Duration::from_millis(15)),
         }
     }
+}
+
+/// Whether more attempts to connect to a server that was started then would end the same.
+pub(crate) fn is_final(error: &anyhow::Error, start: Instant) -> bool {
+    let text = error.to_string();
+    let refused = ["password authentication failed", "no pg_hba.conf entry"]
+        .iter()
+        .any(|it| text.contains(it));
+    refused || start.elapsed() > READY_TIMEOUT
 }
 
 /// The URL of a server on this machine.
@@ -117,7 +159,7 @@ pub(crate) fn url(password: &str, port: u16) -> Url {
 /// Refuses a server of another version than the one that was asked for by a variable or an option.
 pub(crate) fn check_version(settings: &Settings, major: u32, what: &str) -> Result<()> {
     if settings.version.explicit && settings.version.major != major {
-        return Err(SettingsError::new(format!(
+        return Err(SettingsError::error(format!(
             "failed to get PostgreSQL {}: {what} is version {major}; install that version or ask for {major}",
             settings.version.major
         )));
@@ -133,11 +175,23 @@ pub(crate) fn note(message: &str) {
 
 /// The last lines of a server's log, to follow an error message.
 pub(crate) fn log_tail(log: &str) -> String {
-    let lines: Vec<_> = log.lines().map(str::trim_end).filter(|line| !line.is_empty()).collect();
+    let lines: Vec<_> = log
+        .lines()
+        .map(str::trim_end)
+        .filter(|line| !line.is_empty())
+        .collect();
     let last = &lines[lines.len().saturating_sub(12)..];
-    if last.is_empty() { "its log is empty".to_owned() } else { format!("its log ends with:\n  {}", last.join("\n  ")) }
+    if last.is_empty() {
+        "its log is empty".to_owned()
+    } else {
+        format!("its log ends with:\n  {}", last.join("\n  "))
+    }
 }
 
 fn one_line(text: &str) -> String {
-    text.lines().map(str::trim).filter(|line| !line.is_empty()).collect::<Vec<_>>().join(" ")
+    text.lines()
+        .map(str::trim)
+        .filter(|line| !line.is_empty())
+        .collect::<Vec<_>>()
+        .join(" ")
 }

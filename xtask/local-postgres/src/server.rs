@@ -59,7 +59,9 @@ pub struct Server {
 
 impl std::fmt::Debug for Server {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Server").field("url", &sql::shown(&self.url)).finish_non_exhaustive()
+        f.debug_struct("Server")
+            .field("url", &sql::shown(&self.url))
+            .finish_non_exhaustive()
     }
 }
 
@@ -74,19 +76,33 @@ impl Server {
             Some(folder) => PathBuf::from(folder),
             None => std::env::current_dir().context("failed to read the working directory")?,
         };
-        Self::named(name, &workspace::workspace_of(&folder)?, None)
+        Self::for_workspace(name, &folder, None)
+    }
+
+    /// Finds or starts the throw-away server `name` of the workspace that `folder` is in, for code that is not a test
+    /// of cargo's; `version` is a major version that is asked for.
+    ///
+    /// # Errors
+    ///
+    /// As [`for_tests`](Self::for_tests), and another version than the one asked for.
+    pub fn for_workspace(name: &str, folder: &Path, version: Option<&str>) -> Result<Self> {
+        Self::named(name, &workspace::workspace_of(folder)?, version)
     }
 
     pub(crate) fn of(package: &Package) -> Result<Self> {
         Self::named(&package.name, &package.workspace, None)
     }
 
-    pub(crate) fn named(name: &str, workspace: &Path, version: Option<&str>) -> Result<Self> {
+    fn named(name: &str, workspace: &Path, version: Option<&str>) -> Result<Self> {
         let settings = Settings::read(workspace, version)?;
         if let Some(url) = &settings.url {
             let connection = sql::connect(url).context("failed to use LOCAL_POSTGRES_URL")?;
             let server = Self::open(url.clone(), Provider::Url, connection)?;
-            provider::check_version(&settings, server.number / 10_000, "the server of LOCAL_POSTGRES_URL")?;
+            provider::check_version(
+                &settings,
+                server.number / 10_000,
+                "the server of LOCAL_POSTGRES_URL",
+            )?;
             return Ok(server);
         }
         let key = key(name, workspace, &settings);
@@ -108,7 +124,11 @@ impl Server {
             settings: FAST.to_vec(),
         };
         let started = provider::start(&settings, &order)?;
-        let server = Self::open(started.url.clone(), started.provider, sql::connect(&started.url)?)?;
+        let server = Self::open(
+            started.url.clone(),
+            started.provider,
+            sql::connect(&started.url)?,
+        )?;
         let record = Record {
             name: order.name,
             workspace: order.workspace,
@@ -122,15 +142,29 @@ impl Server {
 
     /// The server of a record, if it answers with the password that only it knows.
     fn find(file: &Path) -> Result<Option<Self>> {
-        let Some(record) = state::read::<Record>(file)? else { return Ok(None) };
-        let Ok(connection) = sql::connect(&record.url) else { return Ok(None) };
-        Ok(Self::open(record.url, record.provider, connection).ok())
+        let Some(record) = state::read::<Record>(file)? else {
+            return Ok(None);
+        };
+        Ok(Self::of_record(&record))
+    }
+
+    pub(crate) fn of_record(record: &Record) -> Option<Self> {
+        let connection = sql::connect(&record.url).ok()?;
+        Self::open(record.url.clone(), record.provider, connection).ok()
     }
 
     fn open(url: Url, provider: Provider, mut session: PgConnection) -> Result<Self> {
         let (version, number) = sql::version(&mut session)?;
         let run = clones::announce(&mut session)?;
-        Ok(Self { url, provider, version, number, run, session: Mutex::new(session), spare: Mutex::default() })
+        Ok(Self {
+            url,
+            provider,
+            version,
+            number,
+            run,
+            session: Mutex::new(session),
+            spare: Mutex::default(),
+        })
     }
 
     /// The superuser's URL of a database of this server, which need not exist.
@@ -166,7 +200,10 @@ impl Server {
     }
 
     /// Works with a session of database `postgres` that no other thread uses at the moment.
-    pub(crate) fn with_session<T>(&self, work: impl FnOnce(&mut PgConnection) -> Result<T>) -> Result<T> {
+    pub(crate) fn with_session<T>(
+        &self,
+        work: impl FnOnce(&mut PgConnection) -> Result<T>,
+    ) -> Result<T> {
         if let Ok(mut session) = self.session.try_lock() {
             return work(&mut session);
         }

@@ -6,7 +6,7 @@
 #   LP_FOLDER     holds the data folder; removed by a throw-away server at its end
 #   LP_BIN        PostgreSQL's programs; empty: look for them
 #   LP_PORT       TCP port
-#   LP_PASSWORD   of the superuser, `postgres`
+#   LP_VERIFIER   of the password of the superuser, `postgres`: the password itself doesn't come here
 #   LP_IDLE       seconds; 0: a durable server, which runs until it is stopped
 #   LP_LINGER     seconds to stay after a failure, so that a container's log can be read
 set -eu
@@ -26,17 +26,19 @@ fi
 # The data folder is made under another name: under its own it is always complete.
 if [ ! -s "$data/PG_VERSION" ]; then
     rm -rf "$data.new"
-    printf '%s\n' "$LP_PASSWORD" >"$LP_FOLDER/password"
+    printf '%s\n' "$LP_VERIFIER" >"$LP_FOLDER/verifier"
     init() {
-        "$bin/initdb" -D "$data.new" -U postgres --pwfile="$LP_FOLDER/password" -A scram-sha-256 -E UTF8 --locale="$1" \
+        "$bin/initdb" -D "$data.new" -U postgres --pwfile="$LP_FOLDER/verifier" -A scram-sha-256 -E UTF8 --locale="$1" \
             $([ "$LP_IDLE" = 0 ] || echo --no-sync) 2>&1
     }
     # Not every system has C.UTF-8; C only folds the case of ASCII letters.
     init C.UTF-8 || { rm -rf "$data.new" && init C; }
-    rm -f "$LP_FOLDER/password"
+    rm -f "$LP_FOLDER/verifier"
+    # A container's clients come from its network's gateway. Outside one, only 127.0.0.1 is listened at.
+    echo 'host all all all scram-sha-256' >>"$data.new/pg_hba.conf"
     mv "$data.new" "$data"
 fi
-unset LP_PASSWORD
+unset LP_VERIFIER
 
 trap '' HUP
 "$bin/postgres" -D "$data" -p "$LP_PORT" "$@" 2>&1 &

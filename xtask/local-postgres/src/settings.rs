@@ -69,7 +69,7 @@ impl Settings {
             .map(|text| match Url::parse(&text) {
                 Ok(url) if matches!(url.scheme(), "postgres" | "postgresql") => Ok(url),
                 // The text may hold a password: it is not repeated.
-                _ => Err(SettingsError::new(
+                _ => Err(SettingsError::error(
                     "failed to read LOCAL_POSTGRES_URL: not a URL; set it to postgres://user:password@host:port/postgres",
                 )),
             })
@@ -78,7 +78,7 @@ impl Settings {
             .map(|text| match text.as_str() {
                 "docker" => Ok(Provider::Docker),
                 "native" => Ok(Provider::Native),
-                _ => Err(SettingsError::new(format!(
+                _ => Err(SettingsError::error(format!(
                     "failed to read LOCAL_POSTGRES_PROVIDER: unknown provider `{text}`; use `docker` or `native`, or unset it"
                 ))),
             })
@@ -86,7 +86,7 @@ impl Settings {
         let idle = variable("LOCAL_POSTGRES_IDLE_MINUTES")?
             .map(|text| match text.parse::<f64>() {
                 Ok(minutes) if minutes > 0.0 && minutes < 1e6 => Ok(Duration::from_secs_f64((minutes * 60.0).ceil())),
-                _ => Err(SettingsError::new(format!(
+                _ => Err(SettingsError::error(format!(
                     "failed to read LOCAL_POSTGRES_IDLE_MINUTES: `{text}` is not a number of minutes above 0"
                 ))),
             })
@@ -110,13 +110,20 @@ impl Version {
             (text, "LOCAL_POSTGRES_VERSION".to_owned(), true)
         } else if let Some(text) = workspace::default_version(workspace)? {
             let file = workspace.join("Cargo.toml");
-            (text, format!("[workspace.metadata.db] postgres in `{}`", file.display()), false)
+            (
+                text,
+                format!("[workspace.metadata.db] postgres in `{}`", file.display()),
+                false,
+            )
         } else {
-            return Ok(Self { major: DEFAULT_VERSION, explicit: false });
+            return Ok(Self {
+                major: DEFAULT_VERSION,
+                explicit: false,
+            });
         };
         match text.parse() {
             Ok(major @ 13..) => Ok(Self { major, explicit }),
-            _ => Err(SettingsError::new(format!(
+            _ => Err(SettingsError::error(format!(
                 "failed to read {source}: `{text}` is not a major version of PostgreSQL from 13 up, such as 18"
             ))),
         }
@@ -129,23 +136,49 @@ pub(crate) fn variable(name: &str) -> Result<Option<String>> {
         Ok(text) if text.is_empty() => Ok(None),
         Ok(text) => Ok(Some(text)),
         Err(env::VarError::NotPresent) => Ok(None),
-        Err(env::VarError::NotUnicode(_)) => Err(SettingsError::new(format!("failed to read {name}: not UTF-8"))),
+        Err(env::VarError::NotUnicode(_)) => Err(SettingsError::error(format!(
+            "failed to read {name}: not UTF-8"
+        ))),
     }
 }
 
 /// The user has to change a setting or install something: exit code 2 of the command line.
 #[derive(Debug)]
-pub struct SettingsError(String);
+pub struct SettingsError {
+    cause: String,
+    remedy: Option<String>,
+}
 
 impl SettingsError {
-    pub(crate) fn new(message: impl Into<String>) -> anyhow::Error {
-        Self(message.into()).into()
+    pub(crate) fn error(message: impl Into<String>) -> anyhow::Error {
+        Self {
+            cause: message.into(),
+            remedy: None,
+        }
+        .into()
+    }
+
+    /// With what to do kept apart, for when something else is done instead.
+    pub(crate) fn with_remedy(cause: String, remedy: &str) -> anyhow::Error {
+        Self {
+            cause,
+            remedy: Some(remedy.to_owned()),
+        }
+        .into()
+    }
+
+    /// Why something can't be used, without what to do about it.
+    pub(crate) fn cause(&self) -> &str {
+        &self.cause
     }
 }
 
 impl fmt::Display for SettingsError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(&self.cause)?;
+        self.remedy
+            .iter()
+            .try_for_each(|remedy| write!(f, "; {remedy}"))
     }
 }
 

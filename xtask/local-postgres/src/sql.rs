@@ -14,8 +14,13 @@ const FULL_TIMEOUT: Duration = Duration::from_secs(60);
 /// Opens a session, and makes sure that a query is answered.
 pub(crate) fn connect(url: &Url) -> Result<PgConnection> {
     let mut bounded = url.clone();
-    if !bounded.query_pairs().any(|(name, _)| name == "connect_timeout") {
-        bounded.query_pairs_mut().append_pair("connect_timeout", "5");
+    if !bounded
+        .query_pairs()
+        .any(|(name, _)| name == "connect_timeout")
+    {
+        bounded
+            .query_pairs_mut()
+            .append_pair("connect_timeout", "5");
     }
     let start = Instant::now();
     loop {
@@ -25,10 +30,19 @@ pub(crate) fn connect(url: &Url) -> Result<PgConnection> {
                 return Ok(connection);
             }
             // Too many sessions say that the server lives.
-            Err(error) if error.to_string().contains("too many clients") && start.elapsed() < FULL_TIMEOUT => {
+            Err(error)
+                if error.to_string().contains("too many clients")
+                    && start.elapsed() < FULL_TIMEOUT =>
+            {
                 thread::sleep(Duration::from_millis(20));
             }
-            Err(error) => return Err(anyhow!("failed to connect to {}: {}", shown(url), hide(url, &error.to_string()))),
+            Err(error) => {
+                return Err(anyhow!(
+                    "failed to connect to {}: {}",
+                    shown(url),
+                    hide(url, &error.to_string())
+                ));
+            }
         }
     }
 }
@@ -79,6 +93,11 @@ pub(crate) fn version(connection: &mut PgConnection) -> Result<(String, u32)> {
         connection,
         "SELECT current_setting(s) AS value FROM unnest(ARRAY['server_version', 'server_version_num']) WITH ORDINALITY t(s, n) ORDER BY n",
     )?;
-    let [version, number] = texts.as_slice() else { return Err(anyhow!("failed to read the server's version")) };
-    Ok((version.split(' ').next().unwrap_or(version).to_owned(), number.parse()?))
+    let [version, number] = texts.as_slice() else {
+        return Err(anyhow!("failed to read the server's version"));
+    };
+    Ok((
+        version.split(' ').next().unwrap_or(version).to_owned(),
+        number.parse()?,
+    ))
 }

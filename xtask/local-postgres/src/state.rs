@@ -38,7 +38,9 @@ pub(crate) fn base() -> Result<PathBuf> {
     let base = if let Some(folder) = variable("LOCAL_POSTGRES_DIR")? {
         let folder = PathBuf::from(folder);
         if folder.is_relative() {
-            return Err(SettingsError::new("failed to read LOCAL_POSTGRES_DIR: not an absolute path"));
+            return Err(SettingsError::error(
+                "failed to read LOCAL_POSTGRES_DIR: not an absolute path",
+            ));
         }
         folder
     } else if is_root() {
@@ -49,7 +51,9 @@ pub(crate) fn base() -> Result<PathBuf> {
     } else if let Some(home) = env::home_dir().filter(|home| home.is_absolute()) {
         home.join(".local/share/local-postgres")
     } else {
-        return Err(SettingsError::new("failed to find a folder for servers: set HOME or LOCAL_POSTGRES_DIR"));
+        return Err(SettingsError::error(
+            "failed to find a folder for servers: set HOME or LOCAL_POSTGRES_DIR",
+        ));
     };
     // As root, the server's user passes through it, without seeing what is there.
     private_folder(&base, if is_root() { 0o711 } else { 0o700 })?;
@@ -90,7 +94,12 @@ pub(crate) fn read<T: DeserializeOwned>(file: &Path) -> Result<Option<T>> {
 pub(crate) fn write<T: Serialize>(file: &Path, record: &T) -> Result<()> {
     let new = file.with_extension("new");
     let written = (|| -> Result<()> {
-        let mut out = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&new)?;
+        let mut out = OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .mode(0o600)
+            .open(&new)?;
         out.write_all(&serde_json::to_vec_pretty(record)?)?;
         out.sync_all()?;
         fs::rename(&new, file)?;
@@ -113,7 +122,9 @@ pub(crate) fn lock(record: &Path) -> Result<File> {
     loop {
         match file.try_lock() {
             Ok(()) => return Ok(file),
-            Err(TryLockError::WouldBlock) if start.elapsed() < LOCK_TIMEOUT => thread::sleep(Duration::from_millis(20)),
+            Err(TryLockError::WouldBlock) if start.elapsed() < LOCK_TIMEOUT => {
+                thread::sleep(Duration::from_millis(20));
+            }
             Err(TryLockError::WouldBlock) => bail!(
                 "failed to lock `{}`: another process has held it for {} minutes; end that one",
                 path.display(),
@@ -133,5 +144,8 @@ pub(crate) fn hash<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> String {
         hasher.update((part.len() as u64).to_le_bytes());
         hasher.update(part);
     }
-    hasher.finalize()[..16].iter().map(|byte| format!("{byte:02x}")).collect()
+    hasher.finalize()[..16]
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
 }

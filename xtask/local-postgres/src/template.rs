@@ -43,7 +43,11 @@ pub(crate) fn ensure(server: &Server, package: &Package, upto: Option<&str>) -> 
         let lock = format!("hashtextextended({}, 0)", literal(&name));
         while !exists(session, &name)? {
             // Polled: a session that waits inside the server for a lock holds up some of the server's own work.
-            if sql::texts(session, &format!("SELECT pg_try_advisory_lock({lock})::text AS value"))? == ["true"] {
+            if sql::texts(
+                session,
+                &format!("SELECT pg_try_advisory_lock({lock})::text AS value"),
+            )? == ["true"]
+            {
                 let built = if exists(session, &name)? {
                     Ok(())
                 } else {
@@ -52,7 +56,10 @@ pub(crate) fn ensure(server: &Server, package: &Package, upto: Option<&str>) -> 
                 session.batch_execute(&format!("SELECT pg_advisory_unlock({lock})"))?;
                 built?;
             } else if start.elapsed() > BUILD_TIMEOUT {
-                bail!("failed to wait for another process to migrate a template of `{}`", package.name);
+                bail!(
+                    "failed to wait for another process to migrate a template of `{}`",
+                    package.name
+                );
             } else {
                 thread::sleep(Duration::from_millis(10));
             }
@@ -78,18 +85,30 @@ fn build(
     name: &str,
 ) -> Result<()> {
     let private = clones::name(server.run(), "template");
-    session.batch_execute(&format!("CREATE DATABASE {} TEMPLATE template0", quote(&private)))?;
-    let url = server.url(&private).parse().context("failed to name a template")?;
-    let migrated = sql::connect(&url).and_then(|mut connection| migrate(&mut connection, folder, upto));
+    session.batch_execute(&format!(
+        "CREATE DATABASE {} TEMPLATE template0",
+        quote(&private)
+    ))?;
+    let url = server
+        .url(&private)
+        .parse()
+        .context("failed to name a template")?;
+    let migrated =
+        sql::connect(&url).and_then(|mut connection| migrate(&mut connection, folder, upto));
     clones::end_sessions(session, &private)?;
     if let Err(error) = migrated {
         session.batch_execute(&format!("DROP DATABASE {} WITH (FORCE)", quote(&private)))?;
-        return Err(error.context(format!("failed to migrate a database for the tests of `{}`", package.name)));
+        return Err(error.context(format!(
+            "failed to migrate a database for the tests of `{}`",
+            package.name
+        )));
     }
     let mark = format!("template of {} {}", package.name, upto.unwrap_or("at head"));
     let (old, new, mark) = (quote(&private), quote(name), literal(&mark));
     session.batch_execute(&format!("COMMENT ON DATABASE {old} IS {mark}"))?;
-    session.batch_execute(&format!("ALTER DATABASE {old} WITH IS_TEMPLATE true ALLOW_CONNECTIONS false"))?;
+    session.batch_execute(&format!(
+        "ALTER DATABASE {old} WITH IS_TEMPLATE true ALLOW_CONNECTIONS false"
+    ))?;
     session.batch_execute(&format!("ALTER DATABASE {old} RENAME TO {new}"))?;
 
     let outdated = sql::texts(
@@ -100,8 +119,14 @@ fn build(
         ),
     )?;
     for name in outdated {
-        session.batch_execute(&format!("ALTER DATABASE {} IS_TEMPLATE false", quote(&name)))?;
-        session.batch_execute(&format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", quote(&name)))?;
+        session.batch_execute(&format!(
+            "ALTER DATABASE {} IS_TEMPLATE false",
+            quote(&name)
+        ))?;
+        session.batch_execute(&format!(
+            "DROP DATABASE IF EXISTS {} WITH (FORCE)",
+            quote(&name)
+        ))?;
     }
     Ok(())
 }
@@ -109,17 +134,23 @@ fn build(
 /// Runs the migrations as Diesel does.
 fn migrate(connection: &mut PgConnection, folder: &Path, upto: Option<&str>) -> Result<()> {
     let source = FileBasedMigrations::from_path(folder).map_err(|error| anyhow!("{error}"))?;
-    let mut migrations: Vec<Box<dyn Migration<Pg>>> =
-        connection.pending_migrations(source).map_err(|error| anyhow!("{error}"))?;
+    let mut migrations: Vec<Box<dyn Migration<Pg>>> = connection
+        .pending_migrations(source)
+        .map_err(|error| anyhow!("{error}"))?;
     if let Some(upto) = upto {
         migrations.retain(|migration| migration.name().version().to_string().as_str() <= upto);
     }
-    connection.run_migrations(&migrations).map_err(|error| anyhow!("{error}"))?;
+    connection
+        .run_migrations(&migrations)
+        .map_err(|error| anyhow!("{error}"))?;
     Ok(())
 }
 
 fn exists(session: &mut PgConnection, name: &str) -> Result<bool> {
-    let query = format!("SELECT datname::text AS value FROM pg_database WHERE datname = {}", literal(name));
+    let query = format!(
+        "SELECT datname::text AS value FROM pg_database WHERE datname = {}",
+        literal(name)
+    );
     Ok(!sql::texts(session, &query)?.is_empty())
 }
 
@@ -133,7 +164,11 @@ fn content_hash(folder: &Path, upto: Option<&str>) -> Result<String> {
     let read = || format!("failed to read the migrations in `{}`", folder.display());
     let mut names = Vec::new();
     for entry in fs::read_dir(folder).with_context(read)? {
-        let name = entry.with_context(read)?.file_name().into_string().map_err(|_| anyhow!(read()))?;
+        let name = entry
+            .with_context(read)?
+            .file_name()
+            .into_string()
+            .map_err(|_| anyhow!(read()))?;
         // Diesel passes over hidden folders, and knows a migration by its up.sql.
         if !name.starts_with('.') && folder.join(&name).join("up.sql").exists() {
             names.push(name);
@@ -144,7 +179,10 @@ fn content_hash(folder: &Path, upto: Option<&str>) -> Result<String> {
         let version = |name: &str| plain_version(name.split('_').next().unwrap_or(name));
         if !names.iter().any(|name| version(name) == upto) {
             let last = names.last().map_or("none", String::as_str);
-            bail!("failed to find version `{upto}` in `{}`; the last one is `{last}`", folder.display());
+            bail!(
+                "failed to find version `{upto}` in `{}`; the last one is `{last}`",
+                folder.display()
+            );
         }
         names.retain(|name| version(name).as_str() <= upto);
     }

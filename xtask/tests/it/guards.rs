@@ -1,0 +1,294 @@
+//! What may not be written to is refused, before anything is written.
+
+use crate::pooler::Pooler;
+use crate::support::Workspace;
+
+/// How many relations of ours or Diesel's a database has: none when nothing was written.
+const WRITTEN: &str = "SELECT count(*) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace \
+                       WHERE n.nspname = 'db_ledger' OR c.relname LIKE '%\\_items' OR c.relname = '__diesel_schema_migrations'";
+
+#[test]
+fn the_generic_variable_serves_one_service_with_a_warning_and_never_several() {
+    let mut workspace = Workspace::with(&["arc", "cv", "user"]);
+    let url = workspace.get("ARC_DATABASE_URL");
+    for variable in ["ARC_DATABASE_URL", "CV_DATABASE_URL", "USER_DATABASE_URL"] {
+        workspace.unset(variable);
+    }
+    workspace.set("DATABASE_URL", &url);
+    workspace.create_database(&workspace.database("arc"));
+    for command in ["migrate", "create", "migrate arc cv"] {
+        workspace
+            .db(command)
+            .exits(6)
+            .says("`arc`, `cv`")
+            .says("set CV_DATABASE_URL=postgres://…/");
+        assert_eq!(workspace.value(&workspace.database("arc"), WRITTEN), "0");
+    }
+    let warning = "WARNING: Using generic DATABASE_URL for service 'arc'; set ARC_DATABASE_URL\n";
+    let run = workspace
+        .db("migrate arc")
+        .exits(0)
+        .says("applied 2 migrations");
+    assert!(run.stderr.starts_with(warning), "{}", run.stderr);
+    workspace
+        .db("migrate cv")
+        .exits(6)
+        .says("is service `arc`'s own");
+    workspace.db("status arc").exits(0).says(warning.trim());
+}
+
+#[test]
+fn another_services_database_is_refused_empty_or_migrated_however_it_is_spelled() {
+    let mut workspace = Workspace::with(&["arc", "cv"]);
+    let cv = workspace.get("CV_DATABASE_URL");
+    workspace.create_database(&workspace.database("cv"));
+    for host in ["127.0.0.1", "localhost"] {
+        workspace.set("ARC_DATABASE_URL", &cv.replace("127.0.0.1", host));
+        for command in [
+            "migrate arc",
+            "create arc",
+            "migrate",
+            "revert arc",
+            "baseline arc",
+        ] {
+            workspace
+                .db(command)
+                .exits(6)
+                .says("service `cv`'s own")
+                .says("ARC_DATABASE_URL in the environment");
+        }
+        assert_eq!(workspace.value(&workspace.database("cv"), WRITTEN), "0");
+    }
+    workspace.db("migrate cv").exits(0);
+    for host in ["127.0.0.1", "localhost"] {
+        workspace.set("ARC_DATABASE_URL", &cv.replace("127.0.0.1", host));
+        workspace.db("migrate arc").exits(6);
+        workspace
+            .db("status arc --exit-code")
+            .exits(1)
+            .says("service `cv`'s own");
+    }
+    assert_eq!(workspace.tables(&workspace.database("cv")), "cv_items");
+}
+
+#[test]
+fn one_physical_database_under_two_spellings_is_refused_before_either_is_written() {
+    let mut workspace = Workspace::with(&["arc", "cv"]);
+    let shared = format!("{}_shared", workspace.database("any"));
+    workspace.create_database(&shared);
+    let url = workspace.url(&shared);
+    workspace.set("ARC_DATABASE_URL", &url);
+    workspace.set("CV_DATABASE_URL", &url.replace("127.0.0.1", "localhost"));
+    workspace
+        .db("migrate")
+        .exits(6)
+        .says("one physical database")
+        .says("localhost")
+        .says("127.0.0.1");
+    workspace
+        .db("create")
+        .exits(6)
+        .says("one physical database");
+    // Also when only one is asked for: the other's variable leads here as well.
+    workspace
+        .db("migrate arc")
+        .exits(6)
+        .says("one physical database");
+    assert_eq!(workspace.value(&shared, WRITTEN), "0");
+    workspace
+        .db("status --exit-code")
+        .exits(1)
+        .says("service `arc` resolves to the same physical database");
+    // And before the database exists.
+    let missing = format!("{}_missing", workspace.database("any"));
+    let url = workspace.url(&missing);
+    workspace.set("ARC_DATABASE_URL", &url);
+    workspace.set("CV_DATABASE_URL", &url.replace("127.0.0.1", "localhost"));
+    workspace
+        .db("create")
+        .exits(6)
+        .says("one physical database");
+    assert!(!workspace.exists(&missing));
+}
+
+#[test]
+fn the_owner_in_the_database_decides() {
+    let mut workspace = Workspace::with(&["arc", "cv"]);
+    let plain = format!("{}_plain", workspace.database("any"));
+    workspace.create_database(&plain);
+    workspace.set("CV_DATABASE_URL", &workspace.url(&plain));
+    workspace.db("migrate cv").exits(0);
+    workspace.unset("CV_DATABASE_URL");
+    workspace.set("ARC_DATABASE_URL", &workspace.url(&plain));
+    for command in [
+        "migrate arc",
+        "create arc",
+        "revert arc",
+        "redo arc",
+        "baseline arc",
+    ] {
+        workspace
+            .db(command)
+            .exits(6)
+            .says("belongs to service `cv`, not to service `arc`");
+    }
+    assert_eq!(workspace.tables(&plain), "cv_items");
+}
+
+#[test]
+fn another_tools_database_is_refused_and_the_tool_named() {
+    let workspace = Workspace::with(&["arc"]);
+    let database = workspace.database("arc");
+    workspace.create_database(&database);
+    for (table, tool) in [
+        ("alembic_version", "Alembic"),
+        ("_sqlx_migrations", "sqlx"),
+        ("flyway_schema_history", "Flyway"),
+        ("schema_migrations", "golang-migrate"),
+    ] {
+        workspace.execute(&database, &format!("CREATE TABLE {table} (version text)"));
+        for command in ["migrate", "create"] {
+            workspace
+                .db(command)
+                .exits(6)
+                .says(tool)
+                .says(table)
+                .says("db baseline arc");
+        }
+        assert_eq!(workspace.value(&database, WRITTEN), "0");
+        workspace.execute(&database, &format!("DROP TABLE {table}"));
+    }
+    workspace.db("migrate").exits(0);
+}
+
+#[test]
+fn somebody_elses_tables_are_refused_until_they_are_made_the_baseline() {
+    let workspace = Workspace::with(&["arc"]);
+    let database = workspace.database("arc");
+    workspace.create_database(&database);
+    workspace.execute(&database, "CREATE TABLE arc_items (id bigint PRIMARY KEY)");
+    workspace
+        .db("migrate")
+        .exits(6)
+        .says("`arc_items`")
+        .says("cargo xtask db baseline arc");
+    workspace
+        .db("baseline arc --to 2026-01-01-000000")
+        .exits(0)
+        .says("marked 1 migration as applied");
+    workspace.db("migrate").exits(0).says("applied 1 migration");
+    workspace
+        .db("baseline arc")
+        .exits(0)
+        .says("nothing to mark");
+    workspace
+        .db("history arc")
+        .exits(0)
+        .says("baseline")
+        .says("2026-01-02-000000_note");
+}
+
+#[test]
+fn a_foreign_history_is_refused_and_its_service_named() {
+    let mut workspace = Workspace::with(&["arc", "cv"]);
+    workspace.migration(
+        "cv",
+        "2026-03-01-000000_only_cv",
+        "CREATE TABLE only_cv ();",
+        "DROP TABLE only_cv;",
+    );
+    let plain = format!("{}_plain", workspace.database("any"));
+    workspace.create_database(&plain);
+    workspace.execute(
+        &plain,
+        "CREATE TABLE __diesel_schema_migrations (version varchar(50) PRIMARY KEY, run_on timestamp NOT NULL DEFAULT now());
+         INSERT INTO __diesel_schema_migrations (version) VALUES ('20260101000000'), ('20260301000000')",
+    );
+    workspace.set("ARC_DATABASE_URL", &workspace.url(&plain));
+    workspace
+        .db("migrate arc")
+        .exits(6)
+        .says("20260301000000")
+        .says("1 of them in the folder of service `cv`");
+    // Versions that fit both prove nothing.
+    workspace.execute(
+        &plain,
+        "DELETE FROM __diesel_schema_migrations WHERE version = '20260301000000'",
+    );
+    workspace
+        .db("migrate arc")
+        .exits(6)
+        .says("fits service `arc` as well as service `cv`");
+    workspace
+        .db("status arc --json")
+        .exits(0)
+        .says("\"owner\": null");
+    assert_eq!(
+        workspace.value(&plain, "SELECT to_regclass('db_ledger.owner') IS NULL"),
+        "true"
+    );
+}
+
+#[test]
+fn a_database_ahead_of_the_checkout_is_refused() {
+    let workspace = Workspace::with(&["arc"]);
+    workspace.db("create").exits(0);
+    workspace.db("migrate").exits(0);
+    workspace.remove("services/arc/migrations/2026-01-02-000000_note");
+    workspace
+        .db("migrate")
+        .exits(6)
+        .says("20260102000000")
+        .says("this checkout is older");
+    workspace
+        .db("status --exit-code")
+        .exits(1)
+        .says("unknown: 20260102000000");
+}
+
+#[test]
+fn an_edited_migration_is_refused_until_acknowledged() {
+    let workspace = Workspace::with(&["arc"]);
+    let up = "services/arc/migrations/2026-01-01-000000_create/up.sql";
+    workspace.db("create").exits(0);
+    workspace.db("migrate").exits(0);
+    workspace.write(
+        up,
+        "CREATE TABLE arc_items (id bigint PRIMARY KEY, added text);",
+    );
+    workspace
+        .db("migrate")
+        .exits(6)
+        .says("edited since applied")
+        .says("`2026-01-01-000000_create`");
+    workspace
+        .db("status --exit-code")
+        .exits(1)
+        .says("edited: 20260101000000");
+    workspace.db("migrate --accept-edited").exits(0);
+    workspace.db("migrate").exits(0);
+    workspace.db("history arc").exits(0).says("accept");
+    // Reverting and applying it anew is the other way.
+    workspace.write(
+        up,
+        "CREATE TABLE arc_items (id bigint PRIMARY KEY, twice text);",
+    );
+    workspace.db("migrate").exits(6);
+    workspace.db("redo arc -n 2").exits(0);
+    workspace.db("migrate").exits(0).says("up to date");
+}
+
+#[test]
+fn a_transaction_pooler_is_refused() {
+    let mut workspace = Workspace::with(&["arc"]);
+    workspace.db("create").exits(0);
+    let pooler = Pooler::start(&workspace.get("ARC_DATABASE_URL"));
+    workspace.set("ARC_DATABASE_URL", &pooler.url);
+    workspace.db("status").exits(0).says("2 pending");
+    workspace
+        .db("migrate")
+        .exits(2)
+        .says("transaction pooler")
+        .says("set ARC_DATABASE_URL to a direct URL");
+    assert_eq!(workspace.tables(&workspace.database("arc")), "");
+}

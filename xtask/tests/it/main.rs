@@ -1,0 +1,16 @@
+//! The real binary on real PostgreSQL, in workspaces generated for each case.
+
+mod failures;
+mod guards;
+mod interrupted;
+mod main_job;
+mod names;
+mod passwords;
+mod plain_diesel;
+mod pooler;
+mod reading;
+mod readme;
+mod reverting;
+mod settings;
+mod support;
+mod up;

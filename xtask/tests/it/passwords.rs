@@ -1,0 +1,170 @@
+//! A password works whatever is in it, and is seen nowhere.
+
+use std::process::Stdio;
+
+use crate::support::{Workspace, encoded, quoted};
+
+const PASSWORD: &str = "s3@:/%#? '\"cr3t";
+
+/// The workspace, with the service's role and its URL; the URL is percent-encoded or a `key=value` string.
+fn with_password(test: &str) -> (Workspace, [String; 2]) {
+    let workspace = Workspace::with(&["arc"]);
+    let role = workspace.database(&format!("role_{test}"));
+    let literal = PASSWORD.replace('\'', "''");
+    workspace.execute(
+        "postgres",
+        &format!(
+            "CREATE ROLE {} LOGIN CREATEDB PASSWORD '{literal}'",
+            quoted(&role)
+        ),
+    );
+    let url = workspace.get("ARC_DATABASE_URL");
+    let address = url
+        .rsplit_once('@')
+        .unwrap()
+        .1
+        .split('/')
+        .next()
+        .unwrap()
+        .to_owned();
+    let (host, port) = address.split_once(':').unwrap();
+    let database = workspace.database("arc");
+    let escaped = PASSWORD.replace('\\', "\\\\").replace('\'', "\\'");
+    let urls = [
+        format!(
+            "postgres://{role}:{}@{address}/{database}",
+            encoded(PASSWORD)
+        ),
+        format!("host={host} port={port} user={role} password='{escaped}' dbname={database}"),
+    ];
+    (workspace, urls)
+}
+
+fn drop_role(workspace: &Workspace, test: &str) {
+    let (role, database) = (
+        workspace.database(&format!("role_{test}")),
+        workspace.database("arc"),
+    );
+    workspace.execute(
+        "postgres",
+        &format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", quoted(&database)),
+    );
+    workspace.execute("postgres", &format!("DROP ROLE {}", quoted(&role)));
+}
+
+/// Every spelling, and its pieces, that could betray it.
+const PIECES: &[&str] = &[PASSWORD, "cr3t", "s3%40", "s3@"];
+
+#[test]
+fn it_works_and_is_in_no_output() {
+    let (mut workspace, urls) = with_password("output");
+    for url in urls {
+        workspace.set("ARC_DATABASE_URL", &url);
+        let broken = "services/arc/migrations/2026-01-03-000000_broken";
+        workspace.migration(
+            "arc",
+            "2026-01-03-000000_broken",
+            &format!("SELECT 1/0 -- {PASSWORD}"),
+            "SELECT 1;",
+        );
+        for (command, code) in [
+            ("create", 0),
+            ("create --sql", 0),
+            ("migrate --dry-run", 0),
+            ("migrate --sql", 0),
+            ("migrate", 4),
+            ("status --json", 0),
+            ("status", 0),
+            ("history arc --json", 0),
+            ("redo arc", 0),
+            ("revert arc --all", 7),
+            ("wait", 0),
+        ] {
+            let run = workspace.db(command).exits(code);
+            // The migration's own text is the repository's, and `--sql` prints it.
+            let skip = command == "migrate --sql";
+            for piece in PIECES.iter().filter(|_| !skip) {
+                assert!(
+                    !run.stdout.contains(piece) && !run.stderr.contains(piece),
+                    "{command}: {run:?}"
+                );
+            }
+        }
+        workspace.remove(broken);
+        workspace.set(
+            "ARC_DATABASE_URL",
+            &url.replace("dbname=", "dbname=none_")
+                .replace("_arc", "_none"),
+        );
+        workspace
+            .db("migrate")
+            .exits(3)
+            .says("does not exist")
+            .does_not_say("cr3t");
+        workspace.set("ARC_DATABASE_URL", &url.replace("cr3t", "wrong"));
+        workspace
+            .db("migrate")
+            .exits(3)
+            .says("authentication failed")
+            .does_not_say("wrong")
+            .does_not_say("s3%40");
+    }
+    drop_role(&workspace, "output");
+}
+
+#[test]
+fn a_url_that_is_none_gives_away_nothing() {
+    let mut workspace = Workspace::with(&["arc"]);
+    for url in [
+        format!("postgres://me:{PASSWORD}@127.0.0.1:1/d"),
+        format!("postgres://me:{PASSWORD}@host:port/d"),
+        format!("postgres://me@127.0.0.1:1/d?passwrod={}", encoded(PASSWORD)),
+        format!("mysql://me:{PASSWORD}@h/d"),
+        format!("me:{PASSWORD}"),
+        format!("postgres://me:{}@127.0.0.1:1", encoded(PASSWORD)),
+    ] {
+        workspace.set("ARC_DATABASE_URL", &url);
+        let run = workspace.db("migrate");
+        assert!([2, 3].contains(&run.code), "{url}: {run:?}");
+        assert!(run.stderr.contains("ARC_DATABASE_URL"), "{run:?}");
+        for piece in PIECES {
+            assert!(
+                !run.stdout.contains(piece) && !run.stderr.contains(piece),
+                "{url}: {run:?}"
+            );
+        }
+    }
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn it_is_in_no_process_list() {
+    let (mut workspace, [url, _]) = with_password("processes");
+    workspace.set("ARC_DATABASE_URL", &url);
+    workspace.migration(
+        "arc",
+        "2026-01-03-000000_slow",
+        "SELECT pg_sleep(1);",
+        "SELECT 1;",
+    );
+    workspace.db("create").exits(0);
+    let mut child = workspace
+        .command(&["db", "migrate"])
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut looked = 0;
+    while child.try_wait().unwrap().is_none() {
+        for entry in std::fs::read_dir("/proc").unwrap().flatten() {
+            let Ok(words) = std::fs::read(entry.path().join("cmdline")) else {
+                continue;
+            };
+            let words = String::from_utf8_lossy(&words);
+            assert!(!words.contains("cr3t"), "{words}");
+            looked += 1;
+        }
+    }
+    assert!(looked > 0 && child.wait().unwrap().success());
+    drop_role(&workspace, "processes");
+}

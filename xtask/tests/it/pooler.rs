@@ -1,0 +1,109 @@
+//! A transaction pooler in miniature: every client logs in for itself, and then all of them take turns on the session
+//! of the first, one query at a time. That is what PgBouncer does in transaction mode with one server connection.
+
+use std::io::{Read as _, Result, Write as _};
+use std::net::{TcpListener, TcpStream};
+use std::sync::{Arc, Mutex};
+
+/// The pooler; its threads end with the test's process.
+pub(crate) struct Pooler {
+    /// The URL that leads through it.
+    pub(crate) url: String,
+}
+
+impl Pooler {
+    /// Starts one in front of the server of `url`.
+    pub(crate) fn start(url: &str) -> Self {
+        let (front, rest) = url.rsplit_once('@').unwrap();
+        let (address, database) = rest.split_once('/').unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let own = listener.local_addr().unwrap();
+        let server = address.to_owned();
+        std::thread::spawn(move || {
+            let shared = Arc::new(Mutex::new(None));
+            for client in listener.incoming().flatten() {
+                let (server, shared) = (server.clone(), Arc::clone(&shared));
+                // A client that leaves ends its thread with an error.
+                std::thread::spawn(move || serve(client, &server, &shared));
+            }
+        });
+        Self {
+            url: format!("{front}@{own}/{database}"),
+        }
+    }
+}
+
+fn serve(mut client: TcpStream, server: &str, shared: &Mutex<Option<TcpStream>>) -> Result<()> {
+    let mut upstream = TcpStream::connect(server)?;
+    loop {
+        let (length, body) = untyped(&mut client)?;
+        // SSLRequest and GSSENCRequest: 80877103 and 80877104.
+        if body.starts_with(&80_877_103_u32.to_be_bytes())
+            || body.starts_with(&80_877_104_u32.to_be_bytes())
+        {
+            client.write_all(b"N")?;
+            continue;
+        }
+        upstream.write_all(&length)?;
+        upstream.write_all(&body)?;
+        break;
+    }
+    // The login: the server asks, the client answers, until the server is ready.
+    loop {
+        let mut message = typed(&mut upstream)?;
+        if message[0] == b'K' {
+            message[5..9].copy_from_slice(&7_u32.to_be_bytes());
+        }
+        client.write_all(&message)?;
+        match message[0] {
+            b'Z' => break,
+            // Authentication steps that want an answer: all but "ok" (0) and "final" (12).
+            b'R' if !matches!(message[8], 0 | 12) => {
+                let answer = typed(&mut client)?;
+                upstream.write_all(&answer)?;
+            }
+            _ => {}
+        }
+    }
+    shared.lock().unwrap().get_or_insert(upstream);
+    loop {
+        let mut request = typed(&mut client)?;
+        if request[0] == b'X' {
+            return Ok(());
+        }
+        // A query with parameters is several messages, up to Sync.
+        let mut last = request[0];
+        while !matches!(last, b'Q' | b'S') {
+            let next = typed(&mut client)?;
+            last = next[0];
+            request.extend(next);
+        }
+        let mut session = shared.lock().unwrap();
+        let session = session.as_mut().unwrap();
+        session.write_all(&request)?;
+        loop {
+            let answer = typed(session)?;
+            client.write_all(&answer)?;
+            if answer[0] == b'Z' {
+                break;
+            }
+        }
+    }
+}
+
+/// A message of the start-up: its length, and the rest.
+fn untyped(stream: &mut TcpStream) -> Result<([u8; 4], Vec<u8>)> {
+    let mut length = [0; 4];
+    stream.read_exact(&mut length)?;
+    let mut body = vec![0; u32::from_be_bytes(length) as usize - 4];
+    stream.read_exact(&mut body)?;
+    Ok((length, body))
+}
+
+/// A message with its type in front, whole.
+fn typed(stream: &mut TcpStream) -> Result<Vec<u8>> {
+    let mut kind = [0; 1];
+    stream.read_exact(&mut kind)?;
+    let (length, body) = untyped(stream)?;
+    Ok([&kind[..], &length, &body].concat())
+}

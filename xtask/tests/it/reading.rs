@@ -1,0 +1,177 @@
+//! `status` and `history`: the documented JSON, and that reading writes nothing.
+
+use serde_json::{Value, json};
+
+use crate::support::{Run, Workspace};
+
+#[test]
+fn the_json_of_status_is_as_documented() {
+    let workspace = Workspace::with(&["arc"]);
+    workspace.db("create").exits(0);
+    workspace.db("migrate --to 2026-01-01-000000").exits(0);
+    let run = workspace.db("status --json").exits(0);
+    let status: Value = serde_json::from_str(&run.stdout).unwrap();
+    let url = workspace.get("ARC_DATABASE_URL");
+    let (user, rest) = url
+        .strip_prefix("postgres://")
+        .unwrap()
+        .split_once(':')
+        .unwrap();
+    let place = rest.rsplit_once('@').unwrap().1;
+    assert_eq!(
+        status,
+        json!({"services": [{
+            "service": "arc",
+            "database": workspace.database("arc"),
+            "url": format!("postgres://{user}:***@{place}"),
+            "origin": "ARC_DATABASE_URL in the environment",
+            "owner": "arc",
+            "current": "20260101000000",
+            "applied": 1,
+            "pending": ["20260102000000"],
+            "unknown": [],
+            "edited": [],
+            "problems": [],
+        }]})
+    );
+    assert_eq!(
+        run.stderr, "",
+        "data goes to stdout, and nothing else is to be said"
+    );
+}
+
+#[test]
+fn the_json_of_history_is_as_documented() {
+    let workspace = Workspace::with(&["arc"]);
+    workspace.db("create").exits(0);
+    workspace.db("migrate").exits(0);
+    workspace.db("revert arc").exits(0);
+    let history: Value =
+        serde_json::from_str(&workspace.db("history arc --json").exits(0).stdout).unwrap();
+    let runs = history["runs"].as_array().unwrap();
+    let said: Vec<_> = runs
+        .iter()
+        .map(|run| {
+            (
+                run["version"].as_str().unwrap(),
+                run["direction"].as_str().unwrap(),
+            )
+        })
+        .collect();
+    assert_eq!(
+        said,
+        [
+            ("20260101000000", "up"),
+            ("20260102000000", "up"),
+            ("20260102000000", "down")
+        ]
+    );
+    let mut keys: Vec<_> = runs[0]
+        .as_object()
+        .unwrap()
+        .keys()
+        .map(String::as_str)
+        .collect();
+    keys.sort_unstable();
+    assert_eq!(
+        keys,
+        [
+            "checksum",
+            "direction",
+            "error",
+            "finished_at",
+            "milliseconds",
+            "name",
+            "outcome",
+            "run_by",
+            "started_at",
+            "version"
+        ]
+    );
+    assert_eq!(runs[2]["outcome"], "done");
+}
+
+#[test]
+fn reading_an_empty_database_creates_nothing_in_it() {
+    let workspace = Workspace::with(&["arc"]);
+    let arc = workspace.database("arc");
+    workspace.create_database(&arc);
+    let everything = "SELECT concat((SELECT count(*) FROM pg_class), ' ', (SELECT count(*) FROM pg_namespace), ' ', \
+                      (SELECT count(*) FROM pg_proc))";
+    let before = workspace.value(&arc, everything);
+    workspace.db("status").exits(0).says("2 pending");
+    workspace.db("status --json --exit-code").exits(1);
+    workspace.db("history arc").exits(0).says("nothing was run");
+    workspace.db("migrate --dry-run").exits(0);
+    workspace.db("migrate --sql").exits(0);
+    workspace.db("wait").exits(0);
+    assert_eq!(workspace.value(&arc, everything), before);
+}
+
+#[test]
+fn a_missing_database_is_a_finding() {
+    let workspace = Workspace::with(&["arc"]);
+    workspace
+        .db("status")
+        .exits(0)
+        .says("the database is missing")
+        .says("cargo xtask db create arc");
+    workspace.db("status --exit-code").exits(1);
+    let status: Value =
+        serde_json::from_str(&workspace.db("status --json").exits(0).stdout).unwrap();
+    assert_eq!(status["services"][0]["pending"], json!([]));
+    assert_eq!(status["services"][0]["current"], Value::Null);
+}
+
+#[test]
+fn colours_are_for_terminals_and_a_closed_pipe_is_no_error() {
+    let mut workspace = Workspace::with(&["arc"]);
+    workspace.db("status").exits(0).does_not_say("\u{1b}[");
+    workspace.set("CLICOLOR_FORCE", "1");
+    workspace.db("status").exits(0).says("\u{1b}[");
+    workspace.set("NO_COLOR", "1");
+    workspace.unset("CLICOLOR_FORCE");
+    workspace.db("status").exits(0).does_not_say("\u{1b}[");
+    let mut shell = std::process::Command::new("sh");
+    shell
+        .arg("-c")
+        .arg(format!("{} db status | true", env!("CARGO_BIN_EXE_xtask")));
+    Run::of(&mut workspace.prepared(shell, &[]), "status | true")
+        .exits(0)
+        .does_not_say("panicked");
+}
+
+#[test]
+fn help_and_completions_know_every_verb() {
+    let workspace = Workspace::empty();
+    let help = workspace
+        .db("--help")
+        .exits(0)
+        .says("Usage: cargo xtask db")
+        .stdout;
+    let completions = Run::of(
+        &mut workspace.command(&["completions", "bash"]),
+        "completions",
+    )
+    .exits(0)
+    .stdout;
+    for verb in [
+        "up", "down", "create", "migrate", "revert", "redo", "status", "history", "baseline",
+        "wait",
+    ] {
+        assert!(help.contains(&format!("\n  {verb} ")), "{help}");
+        assert!(completions.contains(verb));
+    }
+    for code in [
+        "0 done",
+        "1 findings",
+        "2 usage",
+        "3 cannot connect",
+        "4 a migration",
+        "5 lock",
+        "6 refused",
+        "7 refused",
+    ] {
+        assert!(help.replace("\n", " ").contains(code), "{help}");
+    }
+}

@@ -1,0 +1,150 @@
+//! `db up` and `db down`: from nothing to migrated databases on a server of the workspace's own.
+
+use std::os::unix::fs::PermissionsExt as _;
+
+use crate::support::Workspace;
+
+/// Removes the server even when the test fails.
+struct Up(Workspace);
+
+impl Drop for Up {
+    fn drop(&mut self) {
+        let name = self
+            .0
+            .path("")
+            .file_name()
+            .unwrap()
+            .to_string_lossy()
+            .into_owned();
+        self.0.db(&format!("down --wipe --yes {name}"));
+    }
+}
+
+fn workspace() -> Up {
+    let mut workspace = Workspace::with(&["my-team", "order"]);
+    workspace.unset("MY_TEAM_DATABASE_URL");
+    workspace.unset("ORDER_DATABASE_URL");
+    Up(workspace)
+}
+
+#[test]
+fn it_ends_with_migrated_databases_and_data_survives() {
+    let mut up = workspace();
+    up.0.write(
+        ".env.template",
+        "# ours\nORDER_DATABASE_URL=postgres://u:p@localhost/x\nOTHER=kept\n",
+    );
+    let run = up.0.db("up").exits(0);
+    assert_eq!(run.stdout.matches("created").count(), 2, "{run:?}");
+    assert_eq!(
+        run.stdout.matches("applied 2 migrations").count(),
+        2,
+        "{run:?}"
+    );
+    let env = std::fs::read_to_string(up.0.path(".env")).unwrap();
+    assert!(
+        env.starts_with("# ours\nORDER_DATABASE_URL=postgres://"),
+        "{env}"
+    );
+    assert!(
+        env.contains("\nOTHER=kept\nMY_TEAM_DATABASE_URL=postgres://"),
+        "{env}"
+    );
+    assert_eq!(
+        std::fs::metadata(up.0.path(".env"))
+            .unwrap()
+            .permissions()
+            .mode()
+            & 0o777,
+        0o600
+    );
+    let password = env
+        .split_once(':')
+        .unwrap()
+        .1
+        .split(':')
+        .nth(1)
+        .unwrap()
+        .split('@')
+        .next()
+        .unwrap();
+    assert!(
+        password.len() >= 16 && !run.stdout.contains(password) && !run.stderr.contains(password)
+    );
+
+    let again =
+        up.0.db("up")
+            .exits(0)
+            .says("is running")
+            .does_not_say("created");
+    assert_eq!(
+        again.stdout.matches("up to date at 20260102000000").count(),
+        2
+    );
+    assert_eq!(std::fs::read_to_string(up.0.path(".env")).unwrap(), env);
+    up.0.db("status --exit-code").exits(0);
+
+    let url = env
+        .lines()
+        .find_map(|line| line.strip_prefix("ORDER_DATABASE_URL="))
+        .unwrap()
+        .to_owned();
+    let insert = |url: &str| {
+        use diesel::Connection as _;
+        diesel::PgConnection::establish(url).unwrap()
+    };
+    diesel::connection::SimpleConnection::batch_execute(
+        &mut insert(&url),
+        "INSERT INTO order_items VALUES (7)",
+    )
+    .unwrap();
+    up.0.db("down").exits(0).says("is stopped; its data stays");
+    up.0.db("down").exits(0).says("was not running");
+    up.0.db("migrate").exits(3).says("failed to connect");
+    up.0.db("up").exits(0);
+    assert_eq!(
+        crate::support::value(&mut insert(&url), "SELECT id FROM order_items"),
+        "7"
+    );
+
+    up.0.db("down --wipe")
+        .exits(7)
+        .says("not confirmed")
+        .says("order");
+    up.0.db("status --exit-code").exits(0);
+    // A new service's line is added, and nothing else changes.
+    up.0.add("late", "late_db");
+    up.0.unset("LATE_DATABASE_URL");
+    up.0.migration("late", "1_a", "CREATE TABLE a ();", "DROP TABLE a;");
+    up.0.db("up").exits(0).says("wrote LATE_DATABASE_URL");
+    let longer = std::fs::read_to_string(up.0.path(".env")).unwrap();
+    assert!(
+        longer.starts_with(&env) && longer.contains("LATE_DATABASE_URL="),
+        "{longer}"
+    );
+}
+
+#[test]
+fn variables_that_point_elsewhere_stop_it() {
+    let mut up = workspace();
+    up.0.set(
+        "ORDER_DATABASE_URL",
+        "postgres://me:hush@db.example.com/orders",
+    );
+    up.0.db("up")
+        .exits(2)
+        .says("ORDER_DATABASE_URL in the environment points service `order` away")
+        .says("only ever touches the local server")
+        .does_not_say("hush");
+    assert!(!up.0.path(".env").exists());
+    // A local server, but another one.
+    up.0.set(
+        "ORDER_DATABASE_URL",
+        "postgres://me:hush@localhost:1/orders",
+    );
+    up.0.db("up")
+        .exits(2)
+        .says("points service `order` away")
+        .does_not_say("hush");
+    assert!(!up.0.path(".env").exists());
+}
