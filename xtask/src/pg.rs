@@ -426,6 +426,12 @@ impl Connection {
         unsafe { pq_sys::PQbackendPID(self.raw) }
     }
 
+    /// The server's version as a number: 150018 is 15.18.
+    pub(crate) fn server_version(&self) -> i32 {
+        // SAFETY: `raw` is a live connection.
+        unsafe { pq_sys::PQserverVersion(self.raw) }
+    }
+
     /// Whether a transaction is open, in good or in failed state.
     pub(crate) fn in_transaction(&self) -> bool {
         // SAFETY: `raw` is a live connection.
