@@ -51,8 +51,18 @@ const CHECKS: &[(&str, Needs)] = &[
     ("several-statements", Needs::Files),
     ("concurrently-in-transaction", Needs::Files),
     ("env-template", Needs::Files),
+    ("env-template-unknown", Needs::Files),
     ("shared-database-url", Needs::Files),
 ];
+
+/// Whether a check is about files and folders, not about what the SQL does.
+pub(crate) fn is_layout(check: &str) -> bool {
+    let not_in_files = ["several-statements", "concurrently-in-transaction"];
+    !not_in_files.contains(&check)
+        && CHECKS
+            .iter()
+            .any(|(name, needs)| *name == check && *needs == Needs::Files)
+}
 
 /// The name under which a check is switched off, and what it needs.
 pub(crate) fn known() -> impl Iterator<Item = (&'static str, Needs)> {
@@ -74,6 +84,9 @@ pub(crate) struct Finding {
     pub(crate) message: String,
     /// What to do.
     pub(crate) help: String,
+    /// Whether `db fix` does it.
+    #[serde(skip)]
+    pub(crate) fixable: bool,
 }
 
 impl Finding {
@@ -85,6 +98,7 @@ impl Finding {
             line: None,
             message: message.into(),
             help: String::new(),
+            fixable: false,
         }
     }
 
@@ -113,6 +127,13 @@ impl Finding {
     #[must_use]
     pub(crate) fn help(mut self, help: impl Into<String>) -> Self {
         self.help = help.into();
+        self
+    }
+
+    /// Says that `db fix` repairs it.
+    #[must_use]
+    pub(crate) fn fixable(mut self, fixable: bool) -> Self {
+        self.fixable = fixable;
         self
     }
 }

@@ -1,6 +1,7 @@
 //! `cargo xtask`: the table of commands, nothing else.
 
 mod apply;
+mod backup;
 #[allow(dead_code, unused_imports, reason = "until `db check`, which uses it")]
 mod catalog;
 mod checks;
@@ -20,6 +21,7 @@ mod parallel;
 mod pg;
 mod print_schema;
 mod progress;
+mod repair;
 mod report;
 mod session;
 mod statements;
@@ -36,7 +38,7 @@ use context::{Context, Options};
 use failure::Failure;
 use report::Report;
 use verbs::{
-    baseline, check, create, down, history, migrate, redo, revert, schema, status, up, wait,
+    baseline, check, create, down, fix, history, migrate, redo, revert, schema, status, up, wait,
 };
 
 /// Tasks of this workspace
@@ -80,6 +82,7 @@ enum Verb {
     Schema(schema::Args),
     Wait(wait::Args),
     Check(check::Args),
+    Fix(fix::Args),
 }
 
 const EXIT_CODES: &str = "\
@@ -103,8 +106,8 @@ fn main() -> ExitCode {
 }
 
 fn db(context: Context, verb: &Verb) -> Result<Report, Vec<Failure>> {
-    // The others rely on the settings; it is there to show what is wrong with them.
-    if !matches!(verb, Verb::Check(_)) {
+    // The others rely on the settings; these are there to show what is wrong with them.
+    if !matches!(verb, Verb::Check(_) | Verb::Fix(_)) {
         context.sound()?;
     }
     match verb {
@@ -120,5 +123,6 @@ fn db(context: Context, verb: &Verb) -> Result<Report, Vec<Failure>> {
         Verb::Schema(args) => schema::run(&context, args),
         Verb::Wait(args) => wait::run(&context, args),
         Verb::Check(args) => check::run(&context, args),
+        Verb::Fix(args) => fix::run(context, args),
     }
 }

@@ -4,6 +4,7 @@ pub(crate) mod baseline;
 pub(crate) mod check;
 pub(crate) mod create;
 pub(crate) mod down;
+pub(crate) mod fix;
 pub(crate) mod history;
 pub(crate) mod migrate;
 pub(crate) mod redo;

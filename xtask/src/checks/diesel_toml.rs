@@ -18,6 +18,8 @@ const DEFAULT_SCHEMA: &str = "src/schema.rs";
 pub(crate) struct DieselToml {
     /// The migrations folder, if there is one.
     pub(crate) migrations: Option<PathBuf>,
+    /// What is written as the migrations folder.
+    pub(crate) said: Option<String>,
     pub(crate) faults: Vec<Fault>,
 }
 
@@ -31,7 +33,6 @@ pub(crate) enum Fault {
     Path {
         line: Option<usize>,
         /// The bytes of the value, with its quotes.
-        #[allow(dead_code)] // For `db fix`, which is being written.
         span: Option<Range<usize>>,
         message: String,
         /// The path that is meant, if that can be known.
@@ -47,6 +48,7 @@ impl DieselToml {
     pub(crate) fn read(service: &Service) -> Self {
         let mut found = Self {
             migrations: None,
+            said: None,
             faults: Vec::new(),
         };
         let text = match std::fs::read_to_string(Self::path(service)) {
@@ -83,6 +85,7 @@ impl DieselToml {
             _ => None,
         };
         let dir = section("migrations_directory").and_then(|section| section.get("dir"));
+        self.said = dir.and_then(|dir| Some(dir.get_ref().as_str()?.to_owned()));
         self.migrations = self.understand_dir(service, text, dir);
         let Some(print_schema) = section("print_schema") else {
             return;
@@ -169,6 +172,7 @@ impl DieselToml {
                 Finding::new("diesel-toml", message)
                     .file(&file)
                     .help("`cargo xtask db fix` writes it, so that plain `diesel` works in that folder too")
+                    .fixable(true)
             }
             Fault::Malformed { line, message } => Finding::new(
                 "diesel-toml",
@@ -184,6 +188,7 @@ impl DieselToml {
             } => {
                 let finding = Finding::new("diesel-toml", message)
                     .file(&file)
+                    .fixable(meant.is_some())
                     .help(match meant {
                     Some(meant) => format!("`cargo xtask db fix` sets it to \"{meant}\""),
                     None => {

@@ -51,6 +51,7 @@ pub(crate) fn template(root: &Path, services: &[&Service]) -> Vec<Finding> {
             .of(&service.name)
             .file(TEMPLATE)
             .help("`cargo xtask db fix` adds it")
+            .fixable(true)
     };
     missing(root, services).into_iter().map(finding).collect()
 }
@@ -70,9 +71,10 @@ pub(crate) fn root(context: &Context) -> Vec<Finding> {
                 format!("`{TEMPLATE}` offers DATABASE_URL, which every service without a variable of its own would share"),
             )
             .help("`cargo xtask db fix` makes the line a comment")
+            .fixable(true)
         } else {
             Finding::new(
-                "env-template",
+                "env-template-unknown",
                 format!("`{TEMPLATE}` has a line for {}, which no service reads", line.name),
             )
             .help("remove the line, or name the variable in its service's Cargo.toml: [package.metadata.db] url = \"…\"")
@@ -93,10 +95,13 @@ fn is_url(line: &Line) -> bool {
 
 /// The services that would all connect to the `DATABASE_URL` of the root `.env`.
 pub(crate) fn sharing(context: &Context) -> Option<(Line, Vec<&Service>)> {
+    let value = context.variables.in_file("DATABASE_URL")?;
     let lines = lines(&context.workspace.root.join(".env"));
-    let generic = lines
-        .into_iter()
-        .find(|line| line.name == "DATABASE_URL" && !line.value.is_empty())?;
+    let line = lines.into_iter().find(|line| line.name == "DATABASE_URL")?;
+    let generic = Line {
+        value: value.to_owned(),
+        ..line
+    };
     let own = |service: &Service| matches!(context.variables.get(&service.variable), Ok(Some(_)));
     let services = context.workspace.services.iter();
     let sharing: Vec<_> = services.filter(|service| !own(service)).collect();
@@ -117,13 +122,66 @@ fn shared_url(context: &Context) -> Option<Finding> {
             several => format!("each of the services {}", several.join(", ")),
         }
     );
-    let help = format!(
-        "set {}; `cargo xtask db fix` adds them for databases on the same server",
-        variables.join(", ")
-    );
+    let fixable = on_same_server(&line.value, "x").is_some();
+    let help = match fixable {
+        true => "`cargo xtask db fix` adds them, for databases of their own on the same server",
+        false => "each a database of its own",
+    };
     Some(
         Finding::new("shared-database-url", message)
             .at(".env", line.number)
-            .help(help),
+            .help(format!("set {}: {help}", variables.join(", ")))
+            .fixable(fixable),
     )
+}
+
+/// The URL of another database on the server of `url`, if that can be told from its text.
+pub(crate) fn on_same_server(url: &str, database: &str) -> Option<String> {
+    let (address, query) = match url.split_once('?') {
+        Some((address, query)) => (address, Some(query)),
+        None => (url, None),
+    };
+    let scheme = ["postgres://", "postgresql://"]
+        .into_iter()
+        .find(|scheme| address.starts_with(scheme))?;
+    // A parameter would win over the path; the slash of a socket folder is written %2F, so the first ends the host.
+    if query.is_some_and(|query| query.split('&').any(|part| part.starts_with("dbname="))) {
+        return None;
+    }
+    let server = &address[scheme.len()..];
+    let server = server.split('/').next().unwrap_or(server);
+    let database =
+        percent_encoding::utf8_percent_encode(database, percent_encoding::NON_ALPHANUMERIC)
+            .to_string()
+            .replace("%5F", "_");
+    let query = query.map(|query| format!("?{query}")).unwrap_or_default();
+    Some(format!("{scheme}{server}/{database}{query}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::on_same_server;
+
+    #[test]
+    fn only_the_database_is_another() {
+        for (url, other) in [
+            (
+                "postgres://u:p%2F@h:1/a",
+                Some("postgres://u:p%2F@h:1/my_db"),
+            ),
+            (
+                "postgresql:///a?host=/run",
+                Some("postgresql:///my_db?host=/run"),
+            ),
+            ("postgres://h", Some("postgres://h/my_db")),
+            (
+                "postgres://h/a?sslmode=require",
+                Some("postgres://h/my_db?sslmode=require"),
+            ),
+            ("postgres://h/a?dbname=b", None),
+            ("host=h dbname=a", None),
+        ] {
+            assert_eq!(on_same_server(url, "my_db").as_deref(), other, "{url}");
+        }
+    }
 }

@@ -229,7 +229,8 @@ fn metadata(shown: &str, folder: &Folder) -> Option<Finding> {
         Metadata::Absent | Metadata::Said(_) => None,
         Metadata::Unsaid { misspelt } => {
             let message = "metadata.toml does not say `run_in_transaction`: Diesel then runs the migration without a transaction";
-            let finding = Finding::new("metadata-without-transaction", message);
+            let finding =
+                Finding::new("metadata-without-transaction", message).fixable(misspelt.is_none());
             Some(match misspelt {
                 Some((key, line)) => finding
                     .at(file, *line)

@@ -3,9 +3,10 @@
 use std::path::Path;
 
 use super::Finding;
+use super::diesel_toml::DieselToml;
 use super::manifest::Manifest;
 use crate::report::count;
-use crate::workspace::{Stateless, Workspace};
+use crate::workspace::{Service, Stateless, Workspace};
 
 const FIX: &str = "`cargo xtask db fix` moves it into a backup";
 
@@ -20,11 +21,20 @@ pub(crate) fn is_stray(workspace: &Workspace, name: &str) -> bool {
 pub(crate) fn root(workspace: &Workspace) -> Vec<Finding> {
     let mut findings = Vec::new();
     if is_stray(workspace, "migrations") {
-        findings.push(
-            Finding::new("root-migrations", about_root_migrations(workspace))
-                .file("migrations")
-                .help(format!("{FIX}; what is still needed belongs into the service that owns the tables: `cargo xtask db new`")),
-        );
+        let finding = Finding::new("root-migrations", about_root_migrations(workspace));
+        let users = users_of_root_migrations(workspace);
+        let help = match users.as_slice() {
+            [] => format!(
+                "{FIX}; what is still needed belongs into the service that owns the tables: `cargo xtask db new`"
+            ),
+            users => format!(
+                "the diesel.toml of {} names it: move the folders into the service that owns the tables, and set \
+                 `[migrations_directory] dir` to \"migrations\"",
+                users.join(" and ")
+            ),
+        };
+        let fixable = users.is_empty();
+        findings.push(finding.file("migrations").help(help).fixable(fixable));
     }
     let files = [
         (
@@ -41,7 +51,8 @@ pub(crate) fn root(workspace: &Workspace) -> Vec<Finding> {
     for (check, file, why) in files {
         if is_stray(workspace, file) {
             let message = format!("`{file}` at the workspace's root belongs to no service: {why}");
-            findings.push(Finding::new(check, message).file(file).help(FIX));
+            let finding = Finding::new(check, message).file(file);
+            findings.push(finding.help(FIX).fixable(true));
         }
     }
     findings
@@ -67,6 +78,20 @@ fn about_root_migrations(workspace: &Workspace) -> String {
         }
     }
     message
+}
+
+/// The services whose own settings lead there: without it they would have no migrations.
+pub(crate) fn users_of_root_migrations(workspace: &Workspace) -> Vec<String> {
+    let Ok(stray) = workspace.root.join("migrations").canonicalize() else {
+        return Vec::new();
+    };
+    let leads_there = |service: &&Service| {
+        let said = DieselToml::read(service).said;
+        said.and_then(|said| service.folder.join(said).canonicalize().ok())
+            .is_some_and(|folder| folder == stray)
+    };
+    let users = workspace.services.iter().filter(leads_there);
+    users.map(|service| format!("`{}`", service.name)).collect()
 }
 
 /// The services whose names stand in an import of the script.
@@ -105,6 +130,7 @@ pub(crate) fn stateless(workspace: &Workspace, service: &Stateless) -> Vec<Findi
         findings.push(
             Finding::new("stateless-migrations", message)
                 .file(workspace.shown(&migrations))
+                .fixable(true)
                 .help(format!("{FIX}; {OR_SAY}")),
         );
     }
@@ -115,6 +141,7 @@ pub(crate) fn stateless(workspace: &Workspace, service: &Stateless) -> Vec<Findi
         findings.push(
             Finding::new("stateless-diesel-toml", message)
                 .file(workspace.shown(&config))
+                .fixable(true)
                 .help(format!("{FIX}; {OR_SAY}")),
         );
     }
