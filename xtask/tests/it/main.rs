@@ -1,6 +1,9 @@
 //! The real binary on real PostgreSQL, in workspaces generated for each case.
 
+mod check_offline;
 mod failures;
+mod files;
+mod fix;
 mod guards;
 mod interrupted;
 mod main_job;
