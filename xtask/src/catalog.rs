@@ -80,12 +80,9 @@ impl Snapshot {
         connection.query_json(&format!("EXECUTE {STATEMENT}"), &[])
     }
 
-    /// The names of all objects of a kind.
-    pub(crate) fn names<'s>(&'s self, kind: &'s str) -> impl Iterator<Item = &'s str> {
-        self.0
-            .keys()
-            .filter(move |key| key.kind == kind)
-            .map(|key| key.name.as_str())
+    /// Every object.
+    pub(crate) fn keys(&self) -> impl Iterator<Item = &Key> {
+        self.0.keys()
     }
 }
 

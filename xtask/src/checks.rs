@@ -7,11 +7,13 @@ pub(crate) mod diesel_toml;
 pub(crate) mod env_files;
 pub(crate) mod folders;
 pub(crate) mod layout;
+pub(crate) mod live;
 pub(crate) mod manifest;
 pub(crate) mod offline;
 mod rules;
 mod statement;
 pub(crate) mod switched_off;
+pub(crate) mod throwaway;
 
 use serde::Serialize;
 
@@ -23,10 +25,8 @@ pub(crate) enum Needs {
     /// The files of the workspace.
     Files,
     /// A throw-away server.
-    #[allow(dead_code)] // Such checks are being written.
     Throwaway,
     /// The configured databases.
-    #[allow(dead_code)]
     Live,
 }
 
@@ -53,6 +53,21 @@ const CHECKS: &[(&str, Needs)] = &[
     ("env-template", Needs::Files),
     ("env-template-unknown", Needs::Files),
     ("shared-database-url", Needs::Files),
+    ("migration-fails", Needs::Throwaway),
+    ("needs-other-service", Needs::Throwaway),
+    ("shared-table", Needs::Throwaway),
+    ("down-fails", Needs::Throwaway),
+    ("not-undone", Needs::Throwaway),
+    ("not-repeatable", Needs::Throwaway),
+    ("schema", Needs::Throwaway),
+    ("live-url", Needs::Live),
+    ("live-missing", Needs::Live),
+    ("live-owner", Needs::Live),
+    ("live-pending", Needs::Live),
+    ("live-unknown", Needs::Live),
+    ("live-edited", Needs::Live),
+    ("live-invalid-index", Needs::Live),
+    ("live-drift", Needs::Live),
 ];
 
 /// Whether a check is about files and folders, not about what the SQL does.

@@ -2,7 +2,6 @@
 
 mod apply;
 mod backup;
-#[allow(dead_code, unused_imports, reason = "until `db check`, which uses it")]
 mod catalog;
 mod checks;
 mod confirm;

@@ -34,6 +34,9 @@ const SERVER_URL: &str = "LOCAL_POSTGRES_URL";
 /// The server of this program among those of `local-postgres`; the services' tests have their own.
 const SERVER: &str = "xtask";
 
+/// The statements that make a role.
+const CREATES_ROLE: &[[&str; 2]] = &[["create", "role"], ["create", "user"], ["create", "group"]];
+
 /// How the names of our databases begin.
 const PREFIX: &str = "throwaway_";
 
@@ -59,6 +62,9 @@ pub(crate) struct ThrowawayDatabase<'c> {
     context: &'c Context,
     service: &'c Service,
     params: Params,
+    /// The server's roles when the database was made, and what was run since that may have made more.
+    roles: Vec<String>,
+    made_roles: String,
     // Closed before the keeper drops the database: fields are dropped in this order.
     connection: Connection,
     keeper: Keeper,
@@ -71,7 +77,6 @@ struct Keeper {
 }
 
 /// A migration that did not run.
-#[allow(dead_code, reason = "until `db check`, which uses it")]
 #[derive(Debug)]
 pub(crate) struct Failed {
     /// `up.sql` or `down.sql`.
@@ -80,6 +85,8 @@ pub(crate) struct Failed {
     pub(crate) line: Option<usize>,
     /// PostgreSQL's message, with its SQLSTATE.
     pub(crate) message: String,
+    /// Empty where no statement was refused.
+    pub(crate) sqlstate: String,
     /// All of it, for a person.
     pub(crate) failure: Failure,
 }
@@ -143,13 +150,16 @@ impl<'c> ThrowawayServer<'c> {
             connection
                 .execute(&ledger::create_history("public"))
                 .map_err(refused)?;
-            Ok((keeper, connection))
+            let roles = roles(&mut connection).map_err(refused)?;
+            Ok((keeper, connection, roles))
         });
-        let (keeper, connection) = connection?;
+        let (keeper, connection, roles) = connection?;
         Ok(ThrowawayDatabase {
             context: self.context,
             service,
             params,
+            roles,
+            made_roles: String::new(),
             connection,
             keeper,
         })
@@ -200,20 +210,28 @@ impl ThrowawayDatabase<'_> {
     ///
     /// # Errors
     /// As for [`up`](Self::up); also a missing or empty `down.sql`.
-    #[allow(dead_code, reason = "until `db new`, which uses it")]
+    #[allow(dead_code, reason = "until `db check`, which uses it")]
     pub(crate) fn down(&mut self, migration: &Migration) -> Result<(), Failed> {
         let sql = migration.down().map_err(|failure| Failed {
             path: migration.down_path(),
             line: None,
             message: failure.message.clone(),
+            sqlstate: String::new(),
             failure,
         })?;
-        self.run(migration, &sql, Direction::Down)
-            .map_err(|error| self.explain(migration, &sql, Direction::Down, &error))
+        self.down_with(migration, &sql)
+    }
+
+    /// Reverts one migration with a text that is in no file yet.
+    ///
+    /// # Errors
+    /// As for [`up`](Self::up).
+    pub(crate) fn down_with(&mut self, migration: &Migration, sql: &str) -> Result<(), Failed> {
+        self.run(migration, sql, Direction::Down)
+            .map_err(|error| self.explain(migration, sql, Direction::Down, &error))
     }
 
     /// A session of the superuser, outside any transaction.
-    #[allow(dead_code, reason = "until `db check`, which uses it")]
     pub(crate) fn connection(&mut self) -> &mut Connection {
         &mut self.connection
     }
@@ -236,6 +254,9 @@ impl ThrowawayDatabase<'_> {
         sql: &str,
         direction: Direction,
     ) -> Result<(), SqlError> {
+        if CREATES_ROLE.iter().any(|words| contains(sql, words)) {
+            self.made_roles.push_str(sql);
+        }
         let connection = &mut self.connection;
         let ran = (|| {
             if migration.in_transaction {
@@ -305,9 +326,45 @@ impl ThrowawayDatabase<'_> {
             path,
             line: offset.map(|offset| place_of(sql, offset).line),
             message: self.clean(&error.to_string()),
+            sqlstate: error.sqlstate.clone(),
             failure,
         }
     }
+}
+
+impl Drop for ThrowawayDatabase<'_> {
+    /// Roles are the server's, not the database's: those that the migrations made would be in the way of the next run.
+    /// The server may be a user's own, so only a new role goes, and only one that a migration names.
+    fn drop(&mut self) {
+        if self.made_roles.is_empty() {
+            return;
+        }
+        let now = roles(&mut self.connection).unwrap_or_default();
+        let new = now.iter().filter(|role| !self.roles.contains(role));
+        for role in new.filter(|role| self.made_roles.contains(role.as_str())) {
+            let role = Ident(role);
+            // Another throw-away database may use the role; then the last one drops it.
+            let _ = self
+                .connection
+                .execute(&format!("DROP OWNED BY {role} CASCADE; DROP ROLE {role}"));
+        }
+    }
+}
+
+fn roles(connection: &mut Connection) -> Result<Vec<String>, SqlError> {
+    let rows = connection.query("SELECT rolname FROM pg_roles", &[])?;
+    Ok(rows.into_iter().flatten().flatten().collect())
+}
+
+/// Whether the two words stand in the text, one after the other.
+fn contains(sql: &str, [first, second]: &[&str; 2]) -> bool {
+    let mut words = sql.split_whitespace();
+    let mut next = words.clone().skip(1);
+    words.any(|word| {
+        next.next().is_some_and(|other| {
+            word.eq_ignore_ascii_case(first) && other.eq_ignore_ascii_case(second)
+        })
+    })
 }
 
 impl Keeper {

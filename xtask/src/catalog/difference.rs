@@ -132,19 +132,26 @@ fn differing_lines(a: &str, b: &str) -> (String, String) {
 mod tests {
     use super::*;
 
-    fn snapshot(objects: &[(&str, &str, &str, Option<(&str, &str)>)]) -> Snapshot {
+    /// Kind, name, definition; kind and name of the parent.
+    type Entry = (
+        &'static str,
+        &'static str,
+        &'static str,
+        Option<(&'static str, &'static str)>,
+    );
+
+    fn snapshot(objects: &[Entry]) -> Snapshot {
         let key = |kind: &str, name: &str| Key {
             kind: kind.to_owned(),
             name: name.to_owned(),
         };
-        let object =
-            |(kind, name, definition, parent): &(&str, &str, &str, Option<(&str, &str)>)| {
-                let object = Object {
-                    definition: (*definition).to_owned(),
-                    parent: parent.map(|(kind, name)| key(kind, name)),
-                };
-                (key(kind, name), object)
+        let object = |(kind, name, definition, parent): &Entry| {
+            let object = Object {
+                definition: (*definition).to_owned(),
+                parent: parent.map(|(kind, name)| key(kind, name)),
             };
+            (key(kind, name), object)
+        };
         Snapshot(objects.iter().map(object).collect())
     }
 

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use crate::checks::offline::{self, Scope};
-use crate::checks::{Finding, Found, Needs, annotations, switched_off};
+use crate::checks::{Finding, Found, Needs, annotations, live, switched_off, throwaway};
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::report::{self, BAD, DIM, GOOD, NOTE, Report, count};
@@ -44,8 +44,22 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<Report, Vec<Failure>
         whole: args.services.is_empty(),
     };
     let mut found = Found::default();
-    let ran = vec![Needs::Files];
+    let mut ran = vec![Needs::Files];
     found.findings.extend(offline::run(&scope));
+    let mut add = |needs: Needs, more: Found| {
+        // Of checks that could not look at everything, it can't be said that a switch is of no use.
+        if more.failures.is_empty() {
+            ran.push(needs);
+        }
+        found.findings.extend(more.findings);
+        found.failures.extend(more.failures);
+    };
+    if !args.offline {
+        add(Needs::Throwaway, throwaway::run(context, &scope.services));
+    }
+    if args.live {
+        add(Needs::Live, live::run(context, &scope.services));
+    }
 
     let mut findings = switched_off::apply(&scope, found.findings, &ran);
     findings.sort_by(|a, b| {
