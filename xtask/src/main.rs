@@ -22,9 +22,11 @@ mod print_schema;
 mod progress;
 mod repair;
 mod report;
+mod schema_diff;
 mod session;
 mod statements;
 mod throwaway;
+mod timestamp;
 mod tools;
 mod verbs;
 mod workspace;
@@ -37,7 +39,8 @@ use context::{Context, Options};
 use failure::Failure;
 use report::Report;
 use verbs::{
-    baseline, check, create, down, fix, history, migrate, redo, revert, schema, status, up, wait,
+    baseline, check, create, down, fix, history, migrate, new, redo, revert, schema, status, up,
+    wait,
 };
 
 /// Tasks of this workspace
@@ -78,6 +81,7 @@ enum Verb {
     Status(status::Args),
     History(history::Args),
     Baseline(baseline::Args),
+    New(new::Args),
     Schema(schema::Args),
     Wait(wait::Args),
     Check(check::Args),
@@ -119,6 +123,7 @@ fn db(context: Context, verb: &Verb) -> Result<Report, Vec<Failure>> {
         Verb::Status(args) => status::run(&context, args),
         Verb::History(args) => history::run(&context, args),
         Verb::Baseline(args) => baseline::run(&context, args),
+        Verb::New(args) => new::run(&context, args),
         Verb::Schema(args) => schema::run(&context, args),
         Verb::Wait(args) => wait::run(&context, args),
         Verb::Check(args) => check::run(&context, args),

@@ -133,19 +133,42 @@ pub(crate) fn print(
 ) -> Result<Vec<SchemaFile>> {
     let bench = Bench::for_workspace(context)?;
     bench.format_as_in(&service.folder)?;
-    let file = |section: Section| {
-        let (printed, notes) = section.print(diesel, &bench, service, database)?;
-        Ok(SchemaFile {
-            found: read(&section.path)?,
-            path: section.path,
-            printed,
-            notes,
-        })
-    };
-    Section::read(service)?.into_iter().map(file).collect()
+    Section::read(service)?
+        .iter()
+        .map(|section| SchemaFile::read(section, diesel, &bench, service, database))
+        .collect()
 }
 
 impl SchemaFile {
+    /// # Errors
+    /// As for [`print`].
+    pub(crate) fn read(
+        section: &Section,
+        diesel: &Diesel,
+        bench: &Bench,
+        service: &Service,
+        database: &ThrowawayDatabase<'_>,
+    ) -> Result<Self> {
+        let (printed, notes) = section.print(diesel, bench, service, database)?;
+        Ok(Self {
+            path: section.path.clone(),
+            found: read(&section.path)?,
+            printed,
+            notes,
+        })
+    }
+
+    /// The first difference in words, with its place.
+    pub(crate) fn difference(&self, context: &Context) -> Option<String> {
+        let (line, is, should) = self.first_difference()?;
+        Some(format!(
+            "{}:{line} is {}, where Diesel prints {}",
+            context.workspace.shown(&self.path),
+            quoted(is),
+            quoted(should)
+        ))
+    }
+
     /// Line endings aside: a checkout on Windows changes nothing.
     pub(crate) fn is_current(&self) -> bool {
         self.first_difference().is_none()
@@ -192,6 +215,11 @@ impl SchemaFile {
         };
         Ok(write().with_context(|| format!("failed to write `{}`", self.path.display()))?)
     }
+}
+
+/// A line of a file in a sentence.
+pub(crate) fn quoted(line: Option<&str>) -> String {
+    line.map_or_else(|| "the end".to_owned(), |line| format!("`{}`", line.trim()))
 }
 
 fn read(path: &Path) -> Result<Option<String>> {

@@ -7,6 +7,7 @@ pub(crate) mod down;
 pub(crate) mod fix;
 pub(crate) mod history;
 pub(crate) mod migrate;
+pub(crate) mod new;
 pub(crate) mod redo;
 pub(crate) mod revert;
 pub(crate) mod schema;

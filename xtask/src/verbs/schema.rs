@@ -9,7 +9,7 @@ use crate::context::Context;
 use crate::failure::{Failure, Result};
 use crate::migrations::Migrations;
 use crate::parallel;
-use crate::print_schema::{self, SchemaFile};
+use crate::print_schema::{self, SchemaFile, quoted};
 use crate::report::{BAD, DIM, GOOD, Outcome, Report};
 use crate::throwaway::{ThrowawayDatabase, ThrowawayServer};
 use crate::tools::Diesel;
@@ -87,9 +87,6 @@ pub(crate) fn findings(
     let finding = |file: &SchemaFile| {
         let (line, is, should) = file.first_difference()?;
         let shown = context.workspace.shown(&file.path);
-        let quoted = |text: Option<&str>| {
-            text.map_or("the end".to_owned(), |text| format!("`{}`", text.trim()))
-        };
         let finding = match &file.found {
             None => Finding::new("schema", "the file is missing").file(shown),
             Some(_) => Finding::new(
