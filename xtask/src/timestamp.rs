@@ -46,6 +46,11 @@ pub(crate) fn version(newest: Option<&str>, now: SystemTime) -> String {
     }
 }
 
+/// The time as `2026-01-31-120000`, for a folder's name.
+pub(crate) fn dashed(now: SystemTime) -> String {
+    version(Some("2026-01-31-120000"), now)
+}
+
 fn style(newest: Option<&str>) -> Style {
     let Some(newest) = newest else {
         return Style::Counted;

@@ -1,7 +1,7 @@
 //! `db fix`: repairs what a tool can know, each change backed up; the rest is explained.
 
 use std::path::Path;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::SystemTime;
 
 use similar::TextDiff;
 
@@ -14,6 +14,7 @@ use crate::failure::Failure;
 use crate::pg::Params;
 use crate::repair;
 use crate::report::{BAD, DIM, GOOD, NOTE, Report, count};
+use crate::timestamp;
 
 /// Repair the layout of the migrations; every change is backed up first
 ///
@@ -46,7 +47,8 @@ pub(crate) fn run(mut context: Context, args: &Args) -> Result<Report, Vec<Failu
         }
     } else if !changes.is_empty() {
         let root = &context.workspace.root;
-        let backup = backup::apply(root, &changes, &now()).map_err(Failure::from)?;
+        let backup = backup::apply(root, &changes, &timestamp::dashed(SystemTime::now()))
+            .map_err(Failure::from)?;
         for change in &changes {
             data.push_str(&done(root, &backup, change));
         }
@@ -183,38 +185,9 @@ fn without_passwords(text: &str) -> String {
     text.lines().map(shown).collect()
 }
 
-/// The time in UTC, as a folder's name.
-fn now() -> String {
-    let seconds = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .map_or(0, |time| time.as_secs());
-    let (year, month, day) = date(seconds / 86_400);
-    let (hour, minute, second) = (seconds / 3600 % 24, seconds / 60 % 60, seconds % 60);
-    format!("{year:04}-{month:02}-{day:02}T{hour:02}-{minute:02}-{second:02}Z")
-}
-
-/// The date of a day since 1970, after Howard Hinnant's `civil_from_days`; a crate for dates would be for this alone.
-fn date(day: u64) -> (u64, u64, u64) {
-    let day = day + 719_468;
-    let (era, day) = (day / 146_097, day % 146_097);
-    let year = (day - day / 1460 + day / 36_524 - day / 146_096) / 365;
-    let day = day - (365 * year + year / 4 - year / 100);
-    let month = (5 * day + 2) / 153;
-    let day = day - (153 * month + 2) / 5 + 1;
-    let month = if month < 10 { month + 3 } else { month - 9 };
-    (year + era * 400 + u64::from(month <= 2), month, day)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn dates() {
-        assert_eq!(date(0), (1970, 1, 1));
-        assert_eq!(date(19_782), (2024, 2, 29));
-        assert_eq!(date(20_779), (2026, 11, 22));
-    }
 
     #[test]
     fn no_secret_is_shown() {
