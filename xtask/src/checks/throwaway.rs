@@ -12,6 +12,7 @@ use crate::failure::{Failure, Kind, Result};
 use crate::migrations::{Migration, Migrations};
 use crate::parallel;
 use crate::pg::SqlError;
+use crate::print_schema::Section;
 use crate::statements::{place_of, starts};
 use crate::throwaway::{Failed, ThrowawayDatabase, ThrowawayServer};
 use crate::tools::Diesel;
@@ -39,10 +40,13 @@ pub(crate) fn run(context: &Context, services: &[&Service]) -> Found {
             return found;
         }
     };
-    // Without it, everything but `schema.rs` can be looked at.
-    let diesel = Diesel::find(context).map_err(|failure| found.failures.push(failure));
+    let diesel = diesel(context, services).unwrap_or_else(|failure| {
+        // Everything but `schema.rs` can be looked at.
+        found.failures.push(failure);
+        None
+    });
     let tried = parallel::each(context.jobs, services, |service| {
-        try_service(context, &server, diesel.as_ref().ok(), service)
+        try_service(context, &server, diesel.as_ref(), service)
     });
     let mut trials = Vec::new();
     for (service, trial) in services.iter().zip(tried) {
@@ -59,6 +63,16 @@ pub(crate) fn run(context: &Context, services: &[&Service]) -> Found {
         .findings
         .extend(foreign::failed(context, &server, &trials));
     found
+}
+
+/// The Diesel CLI, if there is a `schema.rs` to compare: to install it takes minutes.
+fn diesel(context: &Context, services: &[&Service]) -> Result<Option<Diesel>> {
+    let has_schema = |service: &&Service| Section::read(service).map_or(true, |s| !s.is_empty());
+    services
+        .iter()
+        .any(has_schema)
+        .then(|| Diesel::find(context))
+        .transpose()
 }
 
 fn try_service(
