@@ -72,6 +72,10 @@ impl Manifest {
         snapshot::write_file(&backup.join(NAME), (text + "\n").as_bytes(), Some(0o600))
     }
 
+    pub(crate) fn is_in(backup: &Path) -> bool {
+        backup.join(NAME).symlink_metadata().is_ok()
+    }
+
     pub(crate) fn read(backup: &Path) -> anyhow::Result<Self> {
         let path = backup.join(NAME);
         let text = std::fs::read_to_string(&path).with_context(|| {

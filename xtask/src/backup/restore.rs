@@ -22,6 +22,13 @@ pub(crate) struct Restored {
 /// No such backup, one that is damaged, or paths that changed since: then nothing was touched.
 pub(crate) fn restore(root: &Path, name: &str) -> Result<Restored> {
     let backup = find(root, name)?;
+    if !Manifest::is_in(&backup) {
+        return Err(Failure::usage(format!(
+            "the backup `{}` has no list of changes: its run ended before it changed anything",
+            backup.display()
+        ))
+        .help("there is nothing to put back; the folder can be removed"));
+    }
     let entries = Manifest::read(&backup)?.entries;
     let (mut todo, mut changed, mut damaged) = (Vec::new(), Vec::new(), Vec::new());
     for entry in &entries {

@@ -48,7 +48,8 @@ pub(crate) fn lint(migration: &Migration<'_>, postgres: &str) -> Vec<Objection> 
     harmless.extend(statement::without_locks(sql));
     let without_harmless = statement::blank(sql, &harmless);
 
-    let mut found = Vec::new();
+    // Where nothing is blanked, one look is enough.
+    let mut texts = Vec::<(&str, Linter)>::new();
     for (applies, text) in [
         (Applies::Always, sql),
         (Applies::ToOldTables, &without_new),
@@ -61,10 +62,19 @@ pub(crate) fn lint(migration: &Migration<'_>, postgres: &str) -> Vec<Objection> 
         let rules = RULES
             .iter()
             .filter(|rule| rule.applies == applies && (rule.in_down || !migration.down));
-        let mut linter = Linter::from(rules.map(|rule| rule.squawk));
-        configure(&mut linter, migration, postgres);
-        found.extend(linter.lint(&SourceFile::parse(text), text));
+        let rules = rules.map(|rule| rule.squawk);
+        if let Some((_, linter)) = texts.iter_mut().find(|(same, _)| *same == text) {
+            linter.rules.extend(rules);
+        } else {
+            let mut linter = Linter::from(rules);
+            configure(&mut linter, migration, postgres);
+            texts.push((text, linter));
+        }
     }
+    let found = texts
+        .into_iter()
+        .flat_map(|(text, mut linter)| linter.lint(&SourceFile::parse(text), text))
+        .collect();
     let found = without_impossible(found);
     let mut objections: Vec<_> = found
         .iter()

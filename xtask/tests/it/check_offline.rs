@@ -166,6 +166,18 @@ fn metadata_that_diesel_takes_for_something_else() {
     let files = with("SELECT 1;\n");
     files.write(METADATA, "run_in_transaction = true\n");
     files.finds(&[]);
+    // As Diesel reads them: without a transaction where nothing is said, with one where the file is ignored.
+    files.write(METADATA, "# nothing\n");
+    let checks = |files: &Files| {
+        let places = files.places().into_iter();
+        places.map(|place| place.0).collect::<Vec<_>>()
+    };
+    assert_eq!(
+        checks(&files),
+        ["metadata-without-transaction", "several-statements"]
+    );
+    files.write(METADATA, "run_in_transaction = 0\n");
+    assert_eq!(checks(&files), ["malformed-metadata"]);
 }
 
 #[test]
@@ -236,6 +248,7 @@ fn one_url_for_all() {
         .says("`arc`, `cv`")
         .does_not_say("geheim");
     files.append(".env", "ARC_DATABASE_URL=postgres://localhost/arc_db\n");
+    files.finds(&[("shared-database-url", "", ".env", 2)]);
     files.db("check --offline").does_not_say("`arc`");
     files.set("CV_DATABASE_URL", "postgres://localhost/cv_db");
     files.finds(&[]);

@@ -126,6 +126,25 @@ fn a_damaged_or_unknown_backup_is_refused() {
         .says("damaged");
     assert_eq!(files.everything(), before);
     files.db("fix --restore nothing").exits(2).says(&backup);
+    // Of a run that was killed while it copied.
+    files.write("migration_backups/half/files/alembic.ini", "x");
+    files
+        .db("fix --restore half")
+        .exits(2)
+        .says("ended before it changed anything");
+    // A list that leads out of the workspace.
+    let list = format!("migration_backups/{backup}/manifest.json");
+    files.write(
+        &list,
+        &files
+            .read(&list)
+            .replace("\"alembic.ini\"", "\"../alembic.ini\""),
+    );
+    files
+        .db(&format!("fix --restore {backup}"))
+        .exits(2)
+        .says("not in the workspace");
+    assert_eq!(files.everything(), before);
 }
 
 #[test]
@@ -197,14 +216,14 @@ fn diesel_toml_is_written_or_its_paths_are_mended() {
     files.write(
         FILE,
         &format!(
-            "# kept\n[print_schema]\nfile = '../schema.rs' # too\nwith_docs = true\n\n[migrations_directory]\ndir = \"{}\"\n",
+            "# kept\n[migrations_directory]\ndir = \"{}\"\n\n[print_schema]\nfile = '../schema.rs' # too\nwith_docs = true\n",
             absolute.display()
         ),
     );
     files.db("fix").exits(0);
     assert_eq!(
         files.read(FILE),
-        "# kept\n[print_schema]\nfile = \"src/schema.rs\" # too\nwith_docs = true\n\n[migrations_directory]\ndir = \"migrations\"\n"
+        "# kept\n[migrations_directory]\ndir = \"migrations\"\n\n[print_schema]\nfile = \"src/schema.rs\" # too\nwith_docs = true\n"
     );
     files.finds(&[]);
 }
