@@ -9,6 +9,7 @@ use crate::migrations::Migration;
 use crate::pg::{Connection, SqlError};
 use crate::session::{RESET, Session};
 use crate::statements::{self, End};
+use crate::workspace::Workspace;
 
 /// A migration that was run.
 pub(crate) struct Done {
@@ -244,10 +245,7 @@ fn explain(
         Kind::Migration,
         format!(
             "failed to {} migration `{}` of service `{}`\n{}",
-            match direction {
-                Direction::Up => "apply",
-                Direction::Down => "revert",
-            },
+            direction.verb(),
             migration.name,
             target.service.name,
             target.url.params.redact(&shown)
@@ -267,23 +265,28 @@ fn explain(
             ));
         }
     }
-    // 25001: active_sql_transaction.
-    if error.sqlstate == "25001" && transactional {
-        let metadata = session
-            .context
-            .workspace
-            .shown(&migration.folder.join("metadata.toml"));
-        failure = failure.help(format!(
-            "put it in a migration of its own, with `run_in_transaction = false` in {metadata}"
-        ));
-    } else if error.sqlstate == "25001" {
-        failure = failure.help(
-            "the statements of one file are one transaction: put each of these in a migration of its own",
-        );
+    if let Some(help) = not_in_transaction(&session.context.workspace, migration, error) {
+        failure = failure.help(help);
     }
     let kept = transactional && statements::transaction_end(sql).is_none();
     failure.help(match kept {
         true => "nothing of this migration was kept; mend it and run the command again",
         false => "what came before the error may have been kept; mend it and run the command again",
+    })
+}
+
+/// What to do about a statement that can't run inside a transaction.
+pub(crate) fn not_in_transaction(
+    workspace: &Workspace,
+    migration: &Migration,
+    error: &SqlError,
+) -> Option<String> {
+    // 25001: active_sql_transaction.
+    (error.sqlstate == "25001").then(|| match migration.in_transaction {
+        true => format!(
+            "put it in a migration of its own, with `run_in_transaction = false` in {}",
+            workspace.shown(&migration.folder.join("metadata.toml"))
+        ),
+        false => "the statements of one file are one transaction: put each of these in a migration of its own".to_owned(),
     })
 }

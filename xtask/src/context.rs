@@ -10,7 +10,7 @@ use crate::migrations::Migrations;
 use crate::parallel;
 use crate::pg::{Connection, SqlError};
 use crate::progress::Progress;
-use crate::workspace::{Service, Workspace};
+use crate::workspace::{Fault, Service, Workspace};
 
 /// The options that every `db` command takes.
 #[derive(clap::Args)]
@@ -27,6 +27,9 @@ pub(crate) struct Options {
 pub(crate) struct Context {
     pub(crate) workspace: Workspace,
     pub(crate) variables: Variables,
+    /// What is wrong with the settings and `.env`, for the commands that are there to show it.
+    pub(crate) faults: Vec<Fault>,
+    unsound: Option<Failure>,
     pub(crate) jobs: usize,
     pub(crate) lock_timeout: Duration,
     pub(crate) progress: Progress,
@@ -51,20 +54,40 @@ impl Context {
     /// Reads the workspace around the working directory.
     ///
     /// # Errors
-    /// Faults in the settings or in `.env`.
+    /// There is no workspace. Faults in its settings or in `.env` are kept: see [`sound`](Self::sound).
     pub(crate) fn new(options: &Options) -> Result<Self> {
         let here = std::env::current_dir().map_err(|error| {
             Failure::usage(format!("failed to find the working directory: {error}"))
         })?;
-        let workspace = Workspace::find(&here)?;
-        let variables = Variables::read(&workspace.root)?;
+        let (workspace, faults) = Workspace::find_with_faults(&here)?;
+        let mut unsound = faults.result().err();
+        let mut faults = faults.into_vec();
+        let variables = Variables::read(&workspace.root).unwrap_or_else(|failure| {
+            faults.push(Fault {
+                file: ".env".to_owned(),
+                message: failure.message.clone(),
+                remedy: failure.help.join("; "),
+            });
+            unsound.get_or_insert(failure);
+            Variables::none(&workspace.root)
+        });
         Ok(Self {
             workspace,
             variables,
+            faults,
+            unsound,
             jobs: usize::from(options.jobs),
             lock_timeout: Duration::from_secs(options.lock_timeout),
             progress: Progress::new(),
         })
+    }
+
+    /// Stops a command that relies on the settings where they have a fault.
+    ///
+    /// # Errors
+    /// All faults in the settings, or the one in `.env`.
+    pub(crate) fn sound(&self) -> Result<()> {
+        self.unsound.clone().map_or(Ok(()), Err)
     }
 
     /// Resolves the services that `names` ask for; prints the WARNING where one falls back to `DATABASE_URL`.

@@ -76,6 +76,20 @@ impl Variables {
         })
     }
 
+    /// Only those of the environment.
+    pub(crate) fn none(root: &Path) -> Self {
+        Self {
+            dotenv: HashMap::new(),
+            dotenv_path: root.join(".env"),
+        }
+    }
+
+    /// The value that the root `.env` gives a variable, if it is not empty.
+    pub(crate) fn in_file(&self, name: &str) -> Option<&str> {
+        let value = self.dotenv.get(name)?.trim();
+        (!value.is_empty()).then_some(value)
+    }
+
     /// The value of a variable that is set and not empty, and where.
     pub(crate) fn get(&self, name: &str) -> Result<Option<(String, Origin)>> {
         let origin = |file| Origin {

@@ -42,7 +42,8 @@ pub(crate) fn add(root: &Path, variables: &[(String, String)]) -> Result<()> {
     Ok(written.with_context(|| format!("failed to write `{}`", path.display()))?)
 }
 
-fn merged(text: &str, variables: &[(String, String)]) -> String {
+/// `text` with the variables: a line that sets one gets its value in place.
+pub(crate) fn merged(text: &str, variables: &[(String, String)]) -> String {
     let mut left: Vec<_> = variables.iter().collect();
     let mut out = String::new();
     for line in text.lines() {

@@ -231,6 +231,14 @@ impl Direction {
         }
     }
 
+    /// As a failure says it.
+    pub(crate) fn verb(self) -> &'static str {
+        match self {
+            Self::Up => "apply",
+            Self::Down => "revert",
+        }
+    }
+
     /// The change of Diesel's table that goes with it.
     fn change(self, migration: &Migration, history_schema: &str) -> String {
         let table = format!("{}.__diesel_schema_migrations", Ident(history_schema));

@@ -1,6 +1,7 @@
 //! The program `local-postgres`, which runs PostgreSQL on this machine. It is heavy to build, so it is not linked:
 //! cargo builds and runs it when it is needed.
 
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -35,7 +36,7 @@ pub(crate) struct Stopped {
 /// # Errors
 /// Nothing to run PostgreSQL with, or a server that does not start; its own message says which.
 pub(crate) fn up(workspace: &Workspace) -> Result<Server> {
-    run(workspace, &["dev", "up"])
+    run_dev(workspace, &["up"])
 }
 
 /// Stops the development server, and with `wipe` removes its data.
@@ -43,27 +44,48 @@ pub(crate) fn up(workspace: &Workspace) -> Result<Server> {
 /// # Errors
 /// As for [`up`].
 pub(crate) fn down(workspace: &Workspace, wipe: bool) -> Result<Stopped> {
-    run(
+    run_dev(
         workspace,
-        if wipe {
-            &["dev", "down", "--wipe"]
-        } else {
-            &["dev", "down"]
-        },
+        if wipe { &["down", "--wipe"] } else { &["down"] },
     )
 }
 
-fn run<T: DeserializeOwned>(workspace: &Workspace, arguments: &[&str]) -> Result<T> {
+/// The URL of the throw-away server called `name`, as its superuser, with the password. Started if it is not running;
+/// it stops by itself once nobody has been connected for a while.
+///
+/// # Errors
+/// As for [`up`].
+pub(crate) fn url(workspace: &Workspace, name: &str) -> Result<String> {
+    let answer = answer(workspace, &["url", name].map(OsStr::new))?;
+    String::from_utf8(answer)
+        .map(|text| text.trim().to_owned())
+        .map_err(|_| unreadable())
+}
+
+fn run_dev<T: DeserializeOwned>(workspace: &Workspace, arguments: &[&str]) -> Result<T> {
+    let root = workspace.root.as_os_str();
+    let mut all = vec![OsStr::new("dev")];
+    all.extend(arguments.iter().map(OsStr::new));
+    all.extend([OsStr::new("--workspace"), root]);
+    serde_json::from_slice(&answer(workspace, &all)?).map_err(|_| unreadable())
+}
+
+/// An answer that can't be read is not shown: it may hold the password.
+fn unreadable() -> Failure {
+    Failure::usage("failed to read what local-postgres answers: are both of one version?")
+}
+
+fn answer(workspace: &Workspace, arguments: &[&OsStr]) -> Result<Vec<u8>> {
     let manifest = manifest(&workspace.root)?;
     let shell = Shell::new().context("failed to find the working directory")?;
-    let root = &workspace.root;
     // The first build takes minutes: then cargo shows its progress.
     let quiet = is_built(&manifest).then_some("--quiet");
     let command = cmd!(
         shell,
-        "cargo run {quiet...} --manifest-path {manifest} -- {arguments...} --workspace {root}"
+        "cargo run {quiet...} --manifest-path {manifest} -- {arguments...}"
     );
     let output = Command::from(command)
+        .current_dir(&workspace.root)
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::inherit())
@@ -80,10 +102,7 @@ fn run<T: DeserializeOwned>(workspace: &Workspace, arguments: &[&str]) -> Result
             "failed to run the local PostgreSQL server; the reason is above",
         ));
     }
-    // An answer that can't be read is not shown: it may hold the password.
-    serde_json::from_slice(&output.stdout).map_err(|_| {
-        Failure::usage("failed to read what local-postgres answers: are both of one version?")
-    })
+    Ok(output.stdout)
 }
 
 fn is_built(manifest: &Path) -> bool {

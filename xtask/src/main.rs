@@ -1,6 +1,9 @@
 //! `cargo xtask`: the table of commands, nothing else.
 
 mod apply;
+mod backup;
+mod catalog;
+mod checks;
 mod confirm;
 mod context;
 mod database;
@@ -15,10 +18,16 @@ mod lock;
 mod migrations;
 mod parallel;
 mod pg;
+mod print_schema;
 mod progress;
+mod repair;
 mod report;
+mod schema_diff;
 mod session;
 mod statements;
+mod throwaway;
+mod timestamp;
+mod tools;
 mod verbs;
 mod workspace;
 
@@ -29,7 +38,10 @@ use clap::{CommandFactory as _, Parser, Subcommand};
 use context::{Context, Options};
 use failure::Failure;
 use report::Report;
-use verbs::{baseline, create, down, history, migrate, redo, revert, status, up, wait};
+use verbs::{
+    baseline, check, create, down, fix, history, migrate, new, redo, revert, schema, status, up,
+    wait,
+};
 
 /// Tasks of this workspace
 #[derive(Parser)]
@@ -69,7 +81,11 @@ enum Verb {
     Status(status::Args),
     History(history::Args),
     Baseline(baseline::Args),
+    New(new::Args),
+    Schema(schema::Args),
     Wait(wait::Args),
+    Check(check::Args),
+    Fix(fix::Args),
 }
 
 const EXIT_CODES: &str = "\
@@ -93,6 +109,10 @@ fn main() -> ExitCode {
 }
 
 fn db(context: Context, verb: &Verb) -> Result<Report, Vec<Failure>> {
+    // The others rely on the settings; these are there to show what is wrong with them.
+    if !matches!(verb, Verb::Check(_) | Verb::Fix(_)) {
+        context.sound()?;
+    }
     match verb {
         Verb::Up(args) => up::run(context, args),
         Verb::Down(args) => down::run(&context, args),
@@ -103,6 +123,10 @@ fn db(context: Context, verb: &Verb) -> Result<Report, Vec<Failure>> {
         Verb::Status(args) => status::run(&context, args),
         Verb::History(args) => history::run(&context, args),
         Verb::Baseline(args) => baseline::run(&context, args),
+        Verb::New(args) => new::run(&context, args),
+        Verb::Schema(args) => schema::run(&context, args),
         Verb::Wait(args) => wait::run(&context, args),
+        Verb::Check(args) => check::run(&context, args),
+        Verb::Fix(args) => fix::run(context, args),
     }
 }

@@ -190,7 +190,11 @@ pub(crate) struct Plan<'m> {
     pub(crate) out_of_order: Vec<&'m Migration>,
 }
 
-fn migrations_folder(service: &Service) -> Result<PathBuf> {
+/// The folder that `diesel.toml` names.
+///
+/// # Errors
+/// A missing or malformed file, or no such folder.
+pub(crate) fn migrations_folder(service: &Service) -> Result<PathBuf> {
     let path = service.folder.join("diesel.toml");
     let text = match std::fs::read_to_string(&path) {
         Ok(text) => text,

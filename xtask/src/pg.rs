@@ -100,6 +100,17 @@ impl Params {
         params
     }
 
+    /// A URL with everything in it, the password too: only for the environment of a child process.
+    pub(crate) fn url_with_password(&self) -> String {
+        let part = |text| utf8_percent_encode(text, URL_PART);
+        let settings: Vec<_> = self
+            .settings
+            .iter()
+            .map(|(key, value)| format!("{key}={}", part(value)))
+            .collect();
+        format!("postgres:///?{}", settings.join("&"))
+    }
+
     /// `text` with every spelling of the password replaced by `***`.
     pub(crate) fn redact(&self, text: &str) -> String {
         let mut text = text.to_owned();
@@ -471,6 +482,12 @@ impl Connection {
     pub(crate) fn announced_pid(&self) -> i32 {
         // SAFETY: `raw` is a live connection.
         unsafe { pq_sys::PQbackendPID(self.raw) }
+    }
+
+    /// The server's version as a number: 150018 is 15.18.
+    pub(crate) fn server_version(&self) -> i32 {
+        // SAFETY: `raw` is a live connection.
+        unsafe { pq_sys::PQserverVersion(self.raw) }
     }
 
     /// Whether a transaction is open, in good or in failed state.

@@ -14,8 +14,17 @@ pub(crate) struct Workspace {
     pub(crate) root: PathBuf,
     /// The services that have a database, by name.
     pub(crate) services: Vec<Service>,
-    /// The names of the services that said `db = false`.
-    pub(crate) stateless: Vec<String>,
+    /// The services that said `db = false`.
+    pub(crate) stateless: Vec<Stateless>,
+}
+
+/// A service without a database.
+#[derive(Debug, Clone)]
+pub(crate) struct Stateless {
+    /// The package's name.
+    pub(crate) name: String,
+    /// The service's folder.
+    pub(crate) folder: PathBuf,
 }
 
 /// A service that owns a database.
@@ -32,11 +41,12 @@ pub(crate) struct Service {
 }
 
 impl Workspace {
-    /// Finds the workspace from `start` upwards, as cargo does, and reads every service's settings.
+    /// Finds the workspace from `start` upwards, as cargo does, and reads every service's settings. Those with a fault
+    /// are left out.
     ///
     /// # Errors
-    /// Every fault in the settings at once, each with its file and remedy.
-    pub(crate) fn find(start: &Path) -> Result<Self> {
+    /// There is no workspace, or no service in it.
+    pub(crate) fn find_with_faults(start: &Path) -> Result<(Self, Faults)> {
         for folder in start.ancestors() {
             let manifest = folder.join("Cargo.toml");
             if !manifest.is_file() {
@@ -54,7 +64,7 @@ impl Workspace {
         .help("run this inside a workspace: a folder whose Cargo.toml has a [workspace] section"))
     }
 
-    fn read(root: &Path, manifest: &Path, workspace: &Value) -> Result<Self> {
+    fn read(root: &Path, manifest: &Path, workspace: &Value) -> Result<(Self, Faults)> {
         let mut faults = Faults::default();
         let settings = workspace
             .get("metadata")
@@ -76,7 +86,7 @@ impl Workspace {
             "Cargo.toml",
             "[workspace.metadata.db]",
             settings,
-            &["services", "postgres"],
+            &["services", "postgres", "allow"],
         );
         let pattern = faults
             .string("Cargo.toml", settings, "services")
@@ -90,11 +100,10 @@ impl Workspace {
             stateless: Vec::new(),
         };
         for folder in service_folders(root, pattern)? {
-            found.add(&folder, &mut faults)?;
+            found.add(&folder, &mut faults);
         }
         found.check_together(&mut faults);
-        faults.into_result()?;
-        if found.services.is_empty() && found.stateless.is_empty() {
+        if found.services.is_empty() && found.stateless.is_empty() && faults.0.is_empty() {
             return Err(Failure::usage(format!(
                 "found no service in `{}`: `{pattern}` matches no folder with a Cargo.toml",
                 root.display()
@@ -105,14 +114,23 @@ impl Workspace {
             )));
         }
         found.services.sort_by(|a, b| a.name.cmp(&b.name));
-        Ok(found)
+        Ok((found, faults))
     }
 
     /// Reads one service's settings.
-    fn add(&mut self, folder: &Path, faults: &mut Faults) -> Result<()> {
+    fn add(&mut self, folder: &Path, faults: &mut Faults) {
         let manifest = folder.join("Cargo.toml");
-        let table = read_toml(&manifest)?;
         let file = self.shown(&manifest);
+        let table = match read_toml(&manifest) {
+            Ok(table) => table,
+            Err(failure) => {
+                return faults.add(
+                    &file,
+                    &failure.message,
+                    "mend it: cargo can't read it either",
+                );
+            }
+        };
         let Some(name) = table
             .get("package")
             .and_then(|package| package.get("name"))
@@ -123,16 +141,24 @@ impl Workspace {
                 "it has no `[package] name`",
                 "a service is a package of its own",
             );
-            return Ok(());
+            return;
         };
         let settings = table
             .get("package")
             .and_then(|p| p.get("metadata"))
             .and_then(|m| m.get("db"));
         match settings {
-            Some(Value::Boolean(false)) => self.stateless.push(name.to_owned()),
+            Some(Value::Boolean(false)) => self.stateless.push(Stateless {
+                name: name.to_owned(),
+                folder: folder.to_owned(),
+            }),
             Some(Value::Table(settings)) => {
-                faults.unknown_keys(&file, "[package.metadata.db]", settings, &["name", "url"]);
+                faults.unknown_keys(
+                    &file,
+                    "[package.metadata.db]",
+                    settings,
+                    &["name", "url", "allow"],
+                );
                 let database = faults.string(&file, settings, "name").map(str::to_owned);
                 let variable = faults.string(&file, settings, "url").map(str::to_owned);
                 if !settings.contains_key("name") {
@@ -163,7 +189,6 @@ impl Workspace {
                 &both_snippets(name),
             ),
         }
-        Ok(())
     }
 
     /// What must be different from service to service.
@@ -236,7 +261,11 @@ impl Workspace {
         }
         let names = || self.services.iter().map(|service| service.name.as_str());
         let list = names().collect::<Vec<_>>().join(", ");
-        let failure = if self.stateless.iter().any(|stateless| stateless == name) {
+        let failure = if self
+            .stateless
+            .iter()
+            .any(|stateless| stateless.name == name)
+        {
             Failure::usage(format!(
                 "service `{name}` has no database: its Cargo.toml says `db = false`"
             ))
@@ -261,13 +290,29 @@ impl Workspace {
 }
 
 /// The faults found in the settings, all of which are shown.
-#[derive(Default)]
-struct Faults(Vec<(String, String)>);
+#[derive(Debug, Default)]
+pub(crate) struct Faults(Vec<Fault>);
+
+/// One fault in the settings.
+#[derive(Debug)]
+pub(crate) struct Fault {
+    /// From the workspace's root.
+    pub(crate) file: String,
+    pub(crate) message: String,
+    pub(crate) remedy: String,
+}
 
 impl Faults {
     fn add(&mut self, file: &str, message: &str, remedy: &str) {
+        self.0.push(Fault {
+            file: file.to_owned(),
+            message: message.to_owned(),
+            remedy: remedy.to_owned(),
+        });
+    }
+
+    pub(crate) fn into_vec(self) -> Vec<Fault> {
         self.0
-            .push((format!("{file}: {message}"), remedy.to_owned()));
     }
 
     fn unknown_keys(&mut self, file: &str, section: &str, table: &Table, known: &[&str]) {
@@ -302,16 +347,21 @@ impl Faults {
         text
     }
 
-    fn into_result(self) -> Result<()> {
+    /// All of them as one failure.
+    pub(crate) fn result(&self) -> Result<()> {
         match self.0.as_slice() {
             [] => Ok(()),
-            [(message, remedy)] => Err(Failure::usage(message).help(remedy)),
+            [one] => {
+                Err(Failure::usage(format!("{}: {}", one.file, one.message)).help(&one.remedy))
+            }
             several => {
                 let mut text = format!("the settings have {} faults", several.len());
-                for (message, remedy) in several {
+                for fault in several {
                     text.push_str(&format!(
-                        "\n- {message}\n  {}",
-                        remedy.replace('\n', "\n  ")
+                        "\n- {}: {}\n  {}",
+                        fault.file,
+                        fault.message,
+                        fault.remedy.replace('\n', "\n  ")
                     ));
                 }
                 Err(Failure::usage(text))

@@ -20,6 +20,10 @@ use crate::sql::{self, literal, quote};
 const LOCK_CLASS: i32 = 0x006c_7067;
 /// One test must not pay for all that a killed run left.
 const SWEEP_MAX: usize = 20;
+/// Databases of failed tests that stay on a server: 400 MB of memory. All of a big suite may fail.
+const KEPT_MAX: u32 = 50;
+/// The comment of such a database, with its time; a template that was not finished has another one.
+const KEPT: &str = "^kept ([0-9]+)";
 /// PostgreSQL cuts longer names.
 const NAME_MAX: usize = 63;
 
@@ -81,6 +85,22 @@ fn drop_in(session: &mut PgConnection, name: &str) -> Result<()> {
     Ok(())
 }
 
+/// Drops a database that may be marked as a template.
+pub(crate) fn drop_template(session: &mut PgConnection, name: &str) -> Result<()> {
+    // Asked first: ALTER DATABASE of what an interrupted DROP DATABASE left (-2) ends the session, lock and all.
+    let query = format!(
+        "SELECT datname::text AS value FROM pg_database WHERE datname = {} AND datistemplate AND datconnlimit <> -2",
+        literal(name)
+    );
+    for name in sql::texts(session, &query)? {
+        session.batch_execute(&format!(
+            "ALTER DATABASE {} IS_TEMPLATE false",
+            quote(&name)
+        ))?;
+    }
+    drop_in(session, name)
+}
+
 /// Ends the sessions of a database and waits until they are gone.
 ///
 /// DROP DATABASE looks once and then sleeps for 100 ms if a session that was just closed is still on its way out.
@@ -96,17 +116,30 @@ pub(crate) fn end_sessions(session: &mut PgConnection, name: &str) -> Result<()>
     Ok(())
 }
 
-/// Marks a database so that it stays after its run, for a day at most.
+/// Marks a database so that it stays after its run, for a day at most, and drops the oldest ones that stayed so.
 pub(crate) fn keep(server: &Server, name: &str, why: &str) -> Result<()> {
     let now = std::time::UNIX_EPOCH
         .elapsed()
         .unwrap_or_default()
         .as_secs();
-    server.execute(&format!(
-        "COMMENT ON DATABASE {} IS {}",
-        quote(name),
-        literal(&format!("kept {now} {why}"))
-    ))
+    let surplus = format!(
+        "SELECT datname::text AS value FROM pg_database \
+         WHERE datname LIKE 'lp\\_%' AND shobj_description(oid, 'pg_database') ~ '{KEPT}' \
+         ORDER BY substring(shobj_description(oid, 'pg_database') FROM '{KEPT}')::bigint DESC, oid DESC \
+         OFFSET {KEPT_MAX}"
+    );
+    server.with_session(|session| {
+        session.batch_execute(&format!(
+            "COMMENT ON DATABASE {} IS {}",
+            quote(name),
+            literal(&format!("kept {now} {why}"))
+        ))?;
+        for name in sql::texts(session, &surplus)? {
+            // Another test that failed may be faster.
+            let _ = drop_in(session, &name);
+        }
+        Ok(())
+    })
 }
 
 /// Drops databases of runs that are gone; all of them if `all`, else so few that a test can wait for it.
@@ -120,7 +153,7 @@ pub(crate) fn sweep(server: &Server, all: bool) -> Result<usize> {
          WHERE datname ~ '^lp_[0-7][0-9a-f]{{7}}_[0-9]' AND NOT EXISTS ( \
              SELECT FROM pg_locks WHERE locktype = 'advisory' AND classid = {LOCK_CLASS} AND objsubid = 2 \
              AND objid = ('x' || substr(datname, 4, 8))::bit(32)::int::oid) \
-         AND coalesce(nullif(split_part(coalesce(shobj_description(oid, 'pg_database'), ''), ' ', 2), '')::bigint, 0) \
+         AND coalesce(substring(shobj_description(oid, 'pg_database') FROM '{KEPT}')::bigint, 0) \
              < extract(epoch FROM now()) - 86400"
     );
     server.with_session(|session| {
@@ -129,10 +162,8 @@ pub(crate) fn sweep(server: &Server, all: bool) -> Result<usize> {
             names.truncate(SWEEP_MAX);
         }
         let dropped = iter::zip(&names, 0..).filter(|(name, _)| {
-            // A template that was not finished. Another sweep may be faster: then there is nothing left to do.
-            let _ =
-                session.batch_execute(&format!("ALTER DATABASE {} IS_TEMPLATE false", quote(name)));
-            drop_in(session, name).is_ok()
+            // Some are templates that were not finished. Another sweep may be faster: then there is nothing to do.
+            drop_template(session, name).is_ok()
         });
         Ok(dropped.count())
     })

@@ -1,6 +1,7 @@
 //! Databases that are migrated once and copied for every test.
 
 use std::collections::HashMap;
+use std::fmt;
 use std::fs;
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
@@ -27,6 +28,20 @@ const BUILD_TIMEOUT: Duration = Duration::from_secs(600);
 /// The templates this process has made sure of, by version.
 static KNOWN: Mutex<Option<HashMap<Option<String>, String>>> = Mutex::new(None);
 
+/// Nothing is wrong with the server, but with the migrations of this package.
+#[derive(Debug)]
+pub(crate) struct Unmigrated(String);
+
+impl fmt::Display for Unmigrated {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "failed to migrate a database for the tests of `{}`",
+            self.0
+        )
+    }
+}
+
 /// Finds or builds the template of a package's migrations up to a version, or of all.
 pub(crate) fn ensure(server: &Server, package: &Package, upto: Option<&str>) -> Result<String> {
     // Held while building, so that the threads of one process don't wait for each other in sessions of the server.
@@ -37,7 +52,7 @@ pub(crate) fn ensure(server: &Server, package: &Package, upto: Option<&str>) -> 
         return Ok(name.clone());
     }
     let folder = package.migrations()?;
-    let name = format!("lp_template_{}", content_hash(&folder, upto.as_deref())?);
+    let name = template_name(&folder, upto.as_deref())?;
     server.with_session(|session| {
         let start = Instant::now();
         let lock = format!("hashtextextended({}, 0)", literal(&name));
@@ -93,15 +108,20 @@ fn build(
         .url(&private)
         .parse()
         .context("failed to name a template")?;
-    let migrated =
-        sql::connect(&url).and_then(|mut connection| migrate(&mut connection, folder, upto));
+    let migrated = migrate(&mut sql::connect(&url)?, folder, upto);
+    // Fails with the server: then it is not the migrations' fault.
     clones::end_sessions(session, &private)?;
+    let migrated = migrated.and_then(|()| {
+        let now = template_name(folder, upto)?;
+        anyhow::ensure!(
+            now == name,
+            "somebody edited them at the same time; run the tests again"
+        );
+        Ok(())
+    });
     if let Err(error) = migrated {
         session.batch_execute(&format!("DROP DATABASE {} WITH (FORCE)", quote(&private)))?;
-        return Err(error.context(format!(
-            "failed to migrate a database for the tests of `{}`",
-            package.name
-        )));
+        return Err(error.context(Unmigrated(package.name.clone())));
     }
     let mark = format!("template of {} {}", package.name, upto.unwrap_or("at head"));
     let (old, new, mark) = (quote(&private), quote(name), literal(&mark));
@@ -119,14 +139,8 @@ fn build(
         ),
     )?;
     for name in outdated {
-        session.batch_execute(&format!(
-            "ALTER DATABASE {} IS_TEMPLATE false",
-            quote(&name)
-        ))?;
-        session.batch_execute(&format!(
-            "DROP DATABASE IF EXISTS {} WITH (FORCE)",
-            quote(&name)
-        ))?;
+        // In use by another run at this moment: the next new template replaces it.
+        let _ = clones::drop_template(session, &name);
     }
     Ok(())
 }
@@ -159,8 +173,8 @@ fn plain_version(version: &str) -> String {
     version.replace('-', "")
 }
 
-/// A hash of all that decides what the migrations make. Their down.sql doesn't.
-fn content_hash(folder: &Path, upto: Option<&str>) -> Result<String> {
+/// With a hash of all that decides what the migrations make. Their down.sql doesn't.
+fn template_name(folder: &Path, upto: Option<&str>) -> Result<String> {
     let read = || format!("failed to read the migrations in `{}`", folder.display());
     let mut names = Vec::new();
     for entry in fs::read_dir(folder).with_context(read)? {
@@ -193,5 +207,6 @@ fn content_hash(folder: &Path, upto: Option<&str>) -> Result<String> {
         parts.push(fs::read(migration.join("up.sql")).with_context(read)?);
         parts.push(fs::read(migration.join("metadata.toml")).unwrap_or_default());
     }
-    Ok(state::hash(parts.iter().map(Vec::as_slice)))
+    let hash = state::hash(parts.iter().map(Vec::as_slice));
+    Ok(format!("lp_template_{hash}"))
 }

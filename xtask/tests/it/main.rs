@@ -1,6 +1,11 @@
 //! The real binary on real PostgreSQL, in workspaces generated for each case.
 
+mod check_live;
+mod check_offline;
+mod check_throwaway;
 mod failures;
+mod files;
+mod fix;
 mod guards;
 mod interrupted;
 mod main_job;

@@ -143,6 +143,33 @@ fn the_variables_are_those_that_the_code_reads() {
 }
 
 #[test]
+fn the_checks_are_those_of_the_code() {
+    let names = |heading: &str| -> BTreeSet<String> {
+        let rows = table(heading);
+        rows.iter().flat_map(|row| code(&row[0])).collect()
+    };
+    let listed = |file: &str, end: &str| -> BTreeSet<String> {
+        let text = read(file);
+        let names = text
+            .split(end)
+            .filter_map(|before| before.rsplit('"').nth(1));
+        names.map(str::to_owned).collect()
+    };
+    let mut checks = listed("xtask/src/checks.rs", ", Needs::");
+    checks.retain(|name| read("xtask/src/checks.rs").contains(&format!("({name:?}, Needs::")));
+    assert_eq!(names("check"), checks);
+    let rules = read("xtask/src/checks/rules.rs");
+    let (_, left_out) = rules.split_once("const LEFT_OUT").unwrap();
+    let left_out = left_out.split_once("];").unwrap().0;
+    let left_out: BTreeSet<_> = left_out
+        .split("    (\n        \"")
+        .skip(1)
+        .map(|entry| entry.split('"').next().unwrap().to_owned())
+        .collect();
+    assert_eq!(names("rule of squawk"), left_out);
+}
+
+#[test]
 fn the_services_are_those_of_the_workspace() {
     let rows = table("service");
     let mut folders: Vec<_> = std::fs::read_dir(repository().join("services"))

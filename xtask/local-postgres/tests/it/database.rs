@@ -1,7 +1,9 @@
 use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 use diesel::sql_types::BigInt;
-use local_postgres::TestDatabase;
+use local_postgres::{Server, TestDatabase};
+
+use crate::machine::Machine;
 
 #[derive(QueryableByName)]
 struct Count {
@@ -93,6 +95,30 @@ fn a_database_is_dropped_with_its_value_even_while_in_use() {
     let other = TestDatabase::empty();
     let query = format!("SELECT count(*) FROM pg_database WHERE datname = '{name}'");
     assert_eq!(count(&mut other.connection(), &query), 0);
+}
+
+#[test]
+fn an_asynchronous_test_can_use_it_too() {
+    // As `#[tokio::test]` does it. A workspace of its own has no server yet: one is started inside the runtime.
+    let machine = Machine::new();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    runtime.block_on(async {
+        let server = Server::for_workspace("shop", &machine.workspace(), None).unwrap();
+        PgConnection::establish(&server.url("postgres")).unwrap();
+
+        let db = TestDatabase::new();
+        tokio::task::yield_now().await;
+        assert_eq!(count(&mut db.connection(), "SELECT count(*) FROM books"), 0);
+        let elsewhere = tokio::task::spawn_blocking(TestDatabase::empty);
+        drop(elsewhere.await.unwrap());
+    });
+    assert_eq!(
+        local_postgres::manage::stop(&machine.workspace(), None).unwrap(),
+        1
+    );
 }
 
 #[test]

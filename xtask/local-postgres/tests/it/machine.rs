@@ -1,5 +1,6 @@
 //! A workspace with servers of its own, as if on a machine of its own.
 
+use std::collections::BTreeSet;
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
@@ -36,15 +37,43 @@ impl Machine {
         self.root.path().join("servers/state")
     }
 
+    /// Makes a package `shop` in the workspace, with the `up.sql` of these migrations. Returns its folder.
+    pub(crate) fn package(&self, migrations: &[(&str, &str)]) -> PathBuf {
+        let folder = self.workspace().join("shop");
+        fs::create_dir_all(folder.join("migrations")).unwrap();
+        fs::write(folder.join("Cargo.toml"), "[package]\nname = \"shop\"\n").unwrap();
+        for (name, up) in migrations {
+            let migration = folder.join("migrations").join(name);
+            fs::create_dir_all(&migration).unwrap();
+            fs::write(migration.join("up.sql"), up).unwrap();
+            fs::write(migration.join("down.sql"), "SELECT 1;").unwrap();
+        }
+        folder
+    }
+
     /// The binary, in the workspace; its servers stop after 6 idle seconds.
     pub(crate) fn command(&self) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_local-postgres"));
+        self.in_machine(Command::new(env!("CARGO_BIN_EXE_local-postgres")))
+    }
+
+    pub(crate) fn in_machine(&self, mut command: Command) -> Command {
         command
             .current_dir(self.workspace())
             .env_remove("LOCAL_POSTGRES_URL")
             .env("LOCAL_POSTGRES_DIR", self.root.path().join("servers"))
             .env("LOCAL_POSTGRES_IDLE_MINUTES", "0.1");
         command
+    }
+
+    /// The test databases on a server, templates aside.
+    pub(crate) fn databases(&self, server: &str) -> BTreeSet<String> {
+        let url = self.run(&["url", server]);
+        let list = text(
+            &mut PgConnection::establish(&url).unwrap(),
+            "SELECT coalesce(string_agg(datname, ' '), '') AS value FROM pg_database \
+             WHERE datname LIKE 'lp\\_%' AND datname NOT LIKE 'lp\\_template\\_%'",
+        );
+        list.split_whitespace().map(str::to_owned).collect()
     }
 
     /// What the binary prints, which must succeed.

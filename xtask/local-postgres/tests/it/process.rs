@@ -6,11 +6,16 @@ use std::process::{Child, Command, Stdio};
 use diesel::prelude::*;
 use local_postgres::{Server, TestDatabase};
 
-use crate::machine::text;
+use crate::machine::{Machine, text};
 
 /// Runs one test of this module that is ignored otherwise.
 fn helper(name: &str) -> Child {
-    Command::new(std::env::current_exe().unwrap())
+    helper_command(name).spawn().unwrap()
+}
+
+fn helper_command(name: &str) -> Command {
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command
         .args([
             "--exact",
             &format!("process::{name}"),
@@ -18,9 +23,8 @@ fn helper(name: &str) -> Child {
             "--nocapture",
         ])
         .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap()
+        .stderr(Stdio::null());
+    command
 }
 
 /// What a helper prints as `name=…`.
@@ -84,6 +88,73 @@ fn the_next_run_drops_what_a_killed_one_left_and_nothing_of_live_ones() {
     assert_eq!(databases(&held), "1");
     live.kill().unwrap();
     live.wait().unwrap();
+}
+
+#[test]
+#[ignore = "a helper of other tests"]
+fn fail_often() {
+    for _ in 0..52 {
+        let failed = std::thread::spawn(|| {
+            let db = TestDatabase::empty();
+            println!("name={}", db.name());
+            panic!("on purpose");
+        });
+        assert!(failed.join().is_err());
+    }
+}
+
+#[test]
+fn of_many_failed_tests_the_newest_keep_their_databases() {
+    let machine = Machine::new();
+    let package = machine.package(&[]);
+    let output = machine
+        .in_machine(helper_command("fail_often"))
+        .env("CARGO_MANIFEST_DIR", package)
+        .output()
+        .unwrap();
+    assert!(output.status.success());
+    let stdout = String::from_utf8(output.stdout).unwrap();
+    let names: Vec<_> = stdout
+        .lines()
+        .filter_map(|line| Some(line.split_once("name=")?.1))
+        .collect();
+    let kept = names[2..].iter().map(|name| (*name).to_owned());
+    assert_eq!(machine.databases("shop"), kept.collect());
+}
+
+#[test]
+fn gc_drops_what_killed_runs_left_of_databases_and_templates() {
+    let machine = Machine::new();
+    let mut connection = PgConnection::establish(&machine.run(&["url", "shop"])).unwrap();
+    for statement in [
+        "CREATE DATABASE lp_00000001_0_test",
+        "CREATE DATABASE lp_00000001_1_template",
+        // Killed at the last step before its new name.
+        "COMMENT ON DATABASE lp_00000001_1_template IS 'template of shop at head'",
+        "ALTER DATABASE lp_00000001_1_template WITH IS_TEMPLATE true ALLOW_CONNECTIONS false",
+        "CREATE DATABASE lp_00000001_2_kept",
+        "COMMENT ON DATABASE lp_00000001_2_kept IS 'kept 9999999999 a_test'",
+        "CREATE DATABASE lp_00000001_3_stale",
+        "COMMENT ON DATABASE lp_00000001_3_stale IS 'kept 1700000000 a_test'",
+        // A DROP DATABASE that was interrupted leaves this.
+        "CREATE DATABASE lp_00000001_4_half",
+        "UPDATE pg_database SET datconnlimit = -2 WHERE datname = 'lp_00000001_4_half'",
+        // Not ours.
+        "CREATE DATABASE lp_mine",
+    ] {
+        diesel::sql_query(statement)
+            .execute(&mut connection)
+            .unwrap();
+    }
+    let removed = machine.run(&["gc"]);
+    assert!(removed.contains("4 databases"), "{removed}");
+    assert_eq!(
+        machine.databases("shop"),
+        ["lp_00000001_2_kept", "lp_mine"]
+            .map(str::to_owned)
+            .into_iter()
+            .collect()
+    );
 }
 
 #[test]

@@ -1,0 +1,27 @@
+)
+SELECT coalesce(json_agg(json_build_array(x.kind, x.name, x.parent_kind, x.parent_name, x.definition)), '[]') FROM (
+    SELECT coalesce(o.aspect, i.type) AS kind,
+        concat(CASE WHEN o.aspect <> 'column order' THEN i.type || ' ' END, i.identity) AS name,
+        p.type AS parent_kind, p.identity AS parent_name, coalesce(o.definition, '') AS definition
+    FROM object o
+    CROSS JOIN LATERAL pg_identify_object(o.class, o.object, o.sub) i0
+    LEFT JOIN LATERAL pg_identify_object(nullif(o.parent_class, 0), o.parent, CASE WHEN o.aspect IS NULL THEN 0 ELSE o.sub END) p0 ON true
+    -- "table column", "view column", "foreign table column" are all columns to us.
+    CROSS JOIN LATERAL (SELECT regexp_replace(i0.type, '^(table|.* table|.*view) column$', 'column') AS type, i0.identity) i
+    CROSS JOIN LATERAL (SELECT regexp_replace(p0.type, '^(table|.* table|.*view) column$', 'column') AS type, p0.identity) p
+    WHERE i0.identity !~ '(^|[ (])db_ledger(\.|$)' AND i0.identity !~ '\m__diesel_schema_migrations'
+    UNION ALL -- default privileges, by role, schema and kind of object
+    SELECT 'default privileges',
+        concat_ws(' ', CASE WHEN a.defaclrole IN (d.datdba, me.oid) THEN 'of the owner' ELSE 'of ' || pg_get_userbyid(a.defaclrole) END,
+            'in schema ' || nullif(a.defaclnamespace, 0)::regnamespace, 'on',
+            CASE a.defaclobjtype WHEN 'r' THEN 'tables' WHEN 'S' THEN 'sequences' WHEN 'f' THEN 'functions'
+                WHEN 'T' THEN 'types' WHEN 'n' THEN 'schemas' ELSE a.defaclobjtype::text END),
+        NULL, NULL,
+        coalesce((SELECT string_agg(concat(e.privilege_type, ' TO ', e.grantee, CASE WHEN e.is_grantable THEN ' WITH GRANT OPTION' END),
+                '; ' ORDER BY e.grantee, e.privilege_type)
+            FROM (SELECT x.privilege_type, x.is_grantable, {grantee} FROM aclexplode(a.defaclacl) x) e), '')
+    FROM (SELECT *, defaclrole AS owner FROM pg_default_acl) a,
+        (SELECT datdba FROM pg_database WHERE datname = current_database()) d,
+        (SELECT oid FROM pg_roles WHERE rolname = current_user) me
+    WHERE a.defaclnamespace = 0 OR a.defaclnamespace IN (SELECT oid FROM space)
+) x

@@ -1,0 +1,297 @@
+//! The snapshot against `pg_dump --schema-only`, the oracle: what it tells apart, the snapshot tells apart.
+
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use super::*;
+use crate::parallel;
+use crate::pg::{Ident, Params};
+
+const BASE: &str = include_str!("base.sql");
+
+/// What is done to the base, one change per paragraph, each under the objects that are then not the same. Every pair is
+/// told apart by `pg_dump`, too.
+const CHANGES: &str = include_str!("changes.sql");
+
+/// What is done to the base and changes nothing that we or `pg_dump` compare.
+const SAME: &[&str] = &[
+    "INSERT INTO parent (id) VALUES (1); INSERT INTO t (parent_id) VALUES (1); SELECT nextval('s')",
+    "CREATE TABLE x (a int); DROP TABLE x",
+    "ALTER TABLE t ADD x int; ALTER TABLE t DROP x",
+    "GRANT INSERT ON t TO catalog_reader; REVOKE INSERT ON t FROM catalog_reader",
+    "DROP INDEX t_two; CREATE INDEX t_two ON t (price, at)",
+    "SET search_path = app; CREATE TABLE x (a int); DROP TABLE x",
+];
+
+/// What we leave out and `pg_dump` does not.
+const LEFT_OUT: &[&str] = &[
+    "ALTER TABLE parent OWNER TO catalog_reader",
+    "CREATE TABLE __diesel_schema_migrations (version varchar(50) PRIMARY KEY, run_on timestamp NOT NULL DEFAULT now());
+     COMMENT ON TABLE __diesel_schema_migrations IS 'x'; GRANT SELECT ON __diesel_schema_migrations TO catalog_reader",
+    "REFRESH MATERIALIZED VIEW mv",
+];
+
+/// A database of its own for a test, dropped at its end.
+struct Database {
+    name: String,
+    connection: Option<Connection>,
+}
+
+fn params(database: &str) -> Params {
+    static SERVER: OnceLock<local_postgres::Server> = OnceLock::new();
+    let server = SERVER.get_or_init(|| local_postgres::Server::for_tests("xtask").unwrap());
+    Params::parse(&server.url(database)).unwrap()
+}
+
+fn server() -> Connection {
+    Connection::open(&params("postgres")).unwrap()
+}
+
+impl Database {
+    fn new(template: &str) -> Self {
+        static NUMBER: AtomicUsize = AtomicUsize::new(0);
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let name = format!("catalog_{}_{number}", std::process::id());
+        server()
+            .execute(&format!(
+                "CREATE DATABASE {} TEMPLATE {template}",
+                Ident(&name)
+            ))
+            .unwrap();
+        let connection = Connection::open(&params(&name)).ok();
+        Self { name, connection }
+    }
+
+    fn with(template: &str, sql: &str) -> Self {
+        Self::changed(template, sql).unwrap_or_else(|error| panic!("{error} in\n{sql}"))
+    }
+
+    fn changed(template: &str, sql: &str) -> Result<Self, SqlError> {
+        let mut database = Self::new(template);
+        database.connection().execute(sql)?;
+        Ok(database)
+    }
+
+    /// The base, on a server that has the role that it grants to.
+    fn base() -> Self {
+        let role = "DO $$ BEGIN CREATE ROLE catalog_reader; EXCEPTION WHEN duplicate_object OR unique_violation THEN END $$";
+        server().execute(role).unwrap();
+        Self::with("template0", BASE)
+    }
+
+    fn connection(&mut self) -> &mut Connection {
+        self.connection.as_mut().unwrap()
+    }
+
+    fn run(&mut self, sql: &str) {
+        if let Err(error) = self.connection().execute(sql) {
+            panic!("{error:?} in\n{sql}");
+        }
+    }
+
+    fn snapshot(&mut self) -> Snapshot {
+        Snapshot::read(self.connection()).unwrap()
+    }
+
+    /// What `pg_dump --schema-only` writes, without the random key of its first and last line.
+    fn dump(&self) -> String {
+        let output = self
+            .client("pg_dump")
+            .arg("--schema-only")
+            .output()
+            .unwrap();
+        assert!(
+            output.status.success(),
+            "{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+        let text = String::from_utf8(output.stdout).unwrap();
+        let lines = text
+            .lines()
+            .filter(|line| !line.starts_with("\\restrict") && !line.starts_with("\\unrestrict"));
+        lines.collect::<Vec<_>>().join("\n")
+    }
+
+    /// A program of PostgreSQL's that works on this database.
+    fn client(&self, program: &str) -> Command {
+        let params = params(&self.name);
+        let mut command = Command::new(bin().join(program));
+        command.env("PGDATABASE", &self.name).stdin(Stdio::piped());
+        for (key, variable) in [
+            ("host", "PGHOST"),
+            ("port", "PGPORT"),
+            ("user", "PGUSER"),
+            ("password", "PGPASSWORD"),
+        ] {
+            command.env(variable, params.get(key).unwrap_or_default());
+        }
+        command
+    }
+}
+
+impl Drop for Database {
+    fn drop(&mut self) {
+        self.connection = None;
+        let _ = server().execute(&format!("DROP DATABASE {} WITH (FORCE)", Ident(&self.name)));
+    }
+}
+
+/// Where the programs of the server's major version are.
+fn bin() -> PathBuf {
+    let major = server().server_version() / 10_000;
+    let configured = Command::new("pg_config").arg("--bindir").output().ok();
+    let configured =
+        configured.map(|output| PathBuf::from(String::from_utf8_lossy(&output.stdout).trim()));
+    let installed = glob::glob("/usr/lib/postgresql/*/bin").unwrap().flatten();
+    let fits = |folder: &PathBuf| {
+        let version = Command::new(folder.join("pg_dump"))
+            .arg("--version")
+            .output();
+        version.is_ok_and(|version| {
+            String::from_utf8_lossy(&version.stdout).contains(&format!(" {major}."))
+        })
+    };
+    let found = configured.into_iter().chain(installed).find(fits);
+    found.unwrap_or_else(|| {
+        panic!("found no pg_dump of PostgreSQL {major}: install postgresql-client-{major}")
+    })
+}
+
+fn names(differences: &[Difference]) -> Vec<String> {
+    let name = |difference: &Difference| format!("{} {}", difference.key.kind, difference.key.name);
+    differences.iter().map(name).collect()
+}
+
+#[test]
+fn every_kind_of_difference_is_told_as_pg_dump_tells_it() {
+    let mut base = Database::base();
+    let (snapshot, dump) = (base.snapshot(), base.dump());
+    // A template may have no sessions.
+    base.connection = None;
+    // The first paragraph says what this is.
+    let changes: Vec<_> = CHANGES.trim_end().split("\n\n").skip(1).collect();
+    let wrong = parallel::each(4, &changes, |change| {
+        let expected: Vec<_> = change
+            .lines()
+            .filter_map(|line| line.strip_prefix("-- "))
+            .collect();
+        let mut changed = match Database::changed(&base.name, change) {
+            Ok(changed) => changed,
+            Err(error) => return Some(format!("{change}\n  {error}")),
+        };
+        let changed_snapshot = changed.snapshot();
+        let there = names(&snapshot.diff(&changed_snapshot));
+        let back = names(&changed_snapshot.diff(&snapshot));
+        let oracle = changed.dump() != dump;
+        (there != expected || back != expected || !oracle)
+            .then(|| format!("{change}\n  found {there:?}\n  and {back:?}; by pg_dump: {oracle}"))
+    });
+    let wrong: Vec<_> = wrong.into_iter().flatten().collect();
+    assert!(
+        changes.len() > 100 && wrong.is_empty(),
+        "{}",
+        wrong.join("\n")
+    );
+}
+
+#[test]
+fn what_is_the_same_is_equal() {
+    let mut base = Database::base();
+    let (snapshot, dump) = (base.snapshot(), base.dump());
+    // Other oids, and another order in every catalog.
+    let mut again = Database::with(
+        "template0",
+        &format!(
+            "CREATE TYPE last AS ENUM ('a', 'c'); ALTER TYPE last ADD VALUE 'b' BEFORE 'c'; CREATE TABLE x (l last); DROP TABLE x; DROP TYPE last; {BASE}"
+        ),
+    );
+    assert_eq!(
+        render(&snapshot.diff(&again.snapshot()), "first", "second"),
+        ""
+    );
+    assert_eq!(again.dump(), dump);
+    base.connection = None;
+    for change in SAME {
+        let mut changed = Database::with(&base.name, change);
+        assert_eq!(
+            render(&snapshot.diff(&changed.snapshot()), "before", "after"),
+            "",
+            "{change}"
+        );
+        assert_eq!(changed.dump(), dump, "{change}");
+    }
+    for change in LEFT_OUT {
+        let mut changed = Database::with(&base.name, change);
+        assert_eq!(
+            render(&snapshot.diff(&changed.snapshot()), "before", "after"),
+            "",
+            "{change}"
+        );
+    }
+    let mut ledger = Database::with(&base.name, crate::ledger::CREATE);
+    assert_eq!(
+        render(&snapshot.diff(&ledger.snapshot()), "before", "after"),
+        ""
+    );
+}
+
+#[test]
+fn a_dump_restored_is_equal() {
+    use std::io::Write as _;
+    let mut base = Database::base();
+    let mut restored = Database::new("template0");
+    let mut psql = restored
+        .client("psql")
+        .args(["-Xq", "-v", "ON_ERROR_STOP=1"])
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap();
+    psql.stdin
+        .take()
+        .unwrap()
+        .write_all(base.dump().as_bytes())
+        .unwrap();
+    assert!(psql.wait().unwrap().success());
+    let differences = base.snapshot().diff(&restored.snapshot());
+    assert_eq!(render(&differences, "original", "restored"), "");
+}
+
+#[test]
+fn settings_of_the_session_do_not_matter() {
+    let mut base = Database::base();
+    let snapshot = base.snapshot();
+    base.run("SET search_path = app, public; SET timezone = 'Asia/Tokyo'; SET datestyle = 'German'; SET quote_all_identifiers = on; DISCARD PLANS");
+    assert_eq!(
+        render(&snapshot.diff(&base.snapshot()), "before", "after"),
+        ""
+    );
+    base.run("DISCARD ALL");
+    assert_eq!(base.snapshot(), snapshot);
+}
+
+#[test]
+fn an_index_that_is_invalid_and_a_foreign_key_that_is_off_are_told() {
+    let mut base = Database::base();
+    let snapshot = base.snapshot();
+    base.run("INSERT INTO parent (id) VALUES (1), (2); INSERT INTO app.t VALUES (1), (1)");
+    let failed = base
+        .connection()
+        .execute("CREATE UNIQUE INDEX CONCURRENTLY t_a ON app.t (a)");
+    assert_eq!(failed.unwrap_err().sqlstate, "23505");
+    base.run("ALTER TABLE t DISABLE TRIGGER ALL; ALTER TABLE t ENABLE TRIGGER touch");
+    let differences = snapshot.diff(&base.snapshot());
+    assert_eq!(
+        names(&differences),
+        [
+            "index app.t_a",
+            "table constraint t_name on public.t",
+            "table constraint t_parent on public.t"
+        ]
+    );
+    assert_eq!(
+        render(&differences[..1], "before", "after"),
+        "index app.t_a: only after\n    CREATE UNIQUE INDEX t_a ON app.t USING btree (a) INVALID"
+    );
+}

@@ -1,0 +1,162 @@
+//! `db check --live`: what differs between a configured database and what its migrations make.
+
+use crate::check_throwaway::{findings, only, workspace};
+use crate::support::{Workspace, variable};
+
+/// One service whose database is migrated.
+fn migrated() -> (Workspace, String) {
+    let mut workspace = workspace(&["arc"]);
+    let database = workspace.database("arc");
+    let url = workspace.url(&database);
+    workspace.set(&variable("arc"), &url);
+    workspace.db("create").exits(0);
+    workspace.db("migrate").exits(0);
+    (workspace, database)
+}
+
+#[test]
+fn a_database_that_its_migrations_made_has_no_findings() {
+    let (workspace, database) = migrated();
+    workspace.execute(&database, "INSERT INTO arc_items VALUES (1, 'x')");
+    assert_eq!(findings(&workspace, "check --live"), []);
+    // Diesel's own bookkeeping, and ours, are no difference; another owner of the tables neither.
+    workspace.execute(&database, "CREATE ROLE live_owner");
+    workspace.execute(&database, "ALTER TABLE arc_items OWNER TO live_owner");
+    let found = findings(&workspace, "check --live");
+    workspace.execute(&database, "DROP OWNED BY live_owner; DROP ROLE live_owner");
+    assert_eq!(found, []);
+}
+
+#[test]
+fn changes_made_by_hand_are_named() {
+    let (workspace, database) = migrated();
+    workspace.migration(
+        "arc",
+        "2026-01-03-000000_i",
+        "CREATE INDEX i ON arc_items (note)",
+        "DROP INDEX i",
+    );
+    workspace.db("migrate").exits(0);
+    let changes = [
+        (
+            "ALTER TABLE arc_items ADD hand int",
+            "column public.arc_items.hand: only in the database\n    integer",
+            "ALTER TABLE arc_items DROP hand",
+        ),
+        (
+            "DROP INDEX i",
+            "index public.i: only in the migrations\n    CREATE INDEX i",
+            "CREATE INDEX i ON arc_items (note)",
+        ),
+        (
+            "ALTER TABLE arc_items ALTER note SET NOT NULL",
+            "in the migrations: text\n    in the database: text NOT NULL",
+            "ALTER TABLE arc_items ALTER note DROP NOT NULL",
+        ),
+    ];
+    for (change, message, back) in changes {
+        workspace.execute(&database, change);
+        let (check, service, file, found) = only(&workspace, "check --live");
+        assert_eq!(
+            (check.as_str(), service.as_str(), file.as_str()),
+            ("live-drift", "arc", "")
+        );
+        assert!(found.contains(message), "{found}");
+        workspace.execute(&database, back);
+        assert_eq!(findings(&workspace, "check --live"), []);
+    }
+}
+
+#[test]
+fn pending_unknown_and_edited_migrations() {
+    let (workspace, _) = migrated();
+    workspace.migration(
+        "arc",
+        "2026-01-03-000000_x",
+        "CREATE TABLE x (a int)",
+        "DROP TABLE x",
+    );
+    let (check, _, file, message) = only(&workspace, "check --live");
+    assert_eq!(
+        (check.as_str(), file.as_str()),
+        (
+            "live-pending",
+            "services/arc/migrations/2026-01-03-000000_x/up.sql"
+        ),
+        "{message}"
+    );
+
+    workspace.db("migrate").exits(0);
+    workspace.migration(
+        "arc",
+        "2026-01-03-000000_x",
+        "CREATE TABLE x (a int) -- edited",
+        "DROP TABLE x",
+    );
+    let (check, _, file, message) = only(&workspace, "check --live");
+    assert_eq!(
+        (check.as_str(), file.as_str()),
+        (
+            "live-edited",
+            "services/arc/migrations/2026-01-03-000000_x/up.sql"
+        ),
+        "{message}"
+    );
+
+    workspace.remove("services/arc/migrations/2026-01-03-000000_x");
+    let found = findings(&workspace, "check --live");
+    let checks: Vec<_> = found.iter().map(|seen| seen.0.as_str()).collect();
+    // What it made is a difference, too.
+    assert_eq!(checks, ["live-drift", "live-unknown"], "{found:#?}");
+    assert!(
+        found[0].3.contains("table public.x: only in the database"),
+        "{found:#?}"
+    );
+}
+
+#[test]
+fn an_invalid_index() {
+    let (workspace, database) = migrated();
+    workspace.execute(&database, "INSERT INTO arc_items VALUES (1, 'x'), (2, 'x')");
+    let mut session = workspace.session(&database);
+    let failed = diesel::connection::SimpleConnection::batch_execute(
+        &mut session,
+        "CREATE UNIQUE INDEX CONCURRENTLY broken ON arc_items (note)",
+    );
+    assert!(failed.is_err());
+    let (check, _, _, message) = only(&workspace, "check --live");
+    assert_eq!(check, "live-invalid-index");
+    assert!(message.contains("index broken of database"), "{message}");
+}
+
+#[test]
+fn another_services_database_a_missing_one_and_no_url() {
+    let (mut workspace, database) = migrated();
+    workspace.execute(&database, "UPDATE db_ledger.owner SET service = 'cv'");
+    let (check, service, _, message) = only(&workspace, "check --live");
+    assert_eq!((check.as_str(), service.as_str()), ("live-owner", "arc"));
+    assert!(
+        message.contains("belongs to service `cv`, not to service `arc`"),
+        "{message}"
+    );
+
+    let url = workspace.url(&format!("{database}_nowhere"));
+    workspace.set(&variable("arc"), &url);
+    assert_eq!(only(&workspace, "check --live").0, "live-missing");
+    let nowhere = format!("{database}_nowhere");
+    assert!(!workspace.exists(&nowhere));
+
+    workspace.unset(&variable("arc"));
+    assert_eq!(only(&workspace, "check --live").0, "live-url");
+}
+
+#[test]
+fn the_configured_database_is_only_read() {
+    let (workspace, database) = migrated();
+    // A database in which every transaction is read-only lets it through.
+    workspace.execute(
+        "postgres",
+        &format!("ALTER DATABASE \"{database}\" SET default_transaction_read_only = on"),
+    );
+    assert_eq!(findings(&workspace, "check --live"), []);
+}

@@ -1,0 +1,542 @@
+//! `db check --offline`: each fault is planted alone and found exactly, with its file and line.
+
+use crate::files::Files;
+
+const UP: &str = "services/arc/migrations/2026-01-02-000000_x/up.sql";
+const DOWN: &str = "services/arc/migrations/2026-01-02-000000_x/down.sql";
+const METADATA: &str = "services/arc/migrations/2026-01-02-000000_x/metadata.toml";
+const X: &str = "2026-01-02-000000_x";
+const TIMEOUTS: &str = "SET LOCAL lock_timeout = '5s';\nSET LOCAL statement_timeout = '30s';\n";
+
+/// A sound workspace with one more migration, whose up.sql begins with the timeouts.
+fn with(statements: &str) -> Files {
+    let files = Files::with(&["arc"]);
+    files.migration("arc", X, &format!("{TIMEOUTS}{statements}"), "SELECT 1;\n");
+    files
+}
+
+/// The same without a transaction.
+fn without_transaction(statement: &str) -> Files {
+    let files = Files::with(&["arc"]);
+    files.migration("arc", X, statement, "SELECT 1;\n");
+    files.write(METADATA, "run_in_transaction = false\n");
+    files
+}
+
+#[test]
+fn a_sound_workspace_is_clean() {
+    let files = Files::with(&["arc", "cv"]);
+    files.add_stateless("ai", "[dependencies]\nserde = \"1\"\n");
+    files.finds(&[]);
+    files.db("check --offline").exits(0).says("nothing found");
+}
+
+#[test]
+fn migration_config_at_the_root() {
+    let files = Files::with(&["arc"]);
+    files.write("migrations/1_x/up.sql", "");
+    files.write(
+        "migrations/env.py",
+        "import os\nfrom arc.models import Base\n",
+    );
+    files.finds(&[("root-migrations", "", "migrations", 0)]);
+    files
+        .db("check --offline")
+        .says("imports the models of `arc`");
+
+    let files = Files::with(&["arc"]);
+    files.write("alembic.ini", "");
+    files.finds(&[("root-alembic-ini", "", "alembic.ini", 0)]);
+
+    let files = Files::with(&["arc"]);
+    files.write("diesel.toml", "");
+    files.finds(&[("root-diesel-toml", "", "diesel.toml", 0)]);
+}
+
+#[test]
+fn a_stateless_service_with_migrations_or_diesel_toml() {
+    let files = Files::with(&["arc"]);
+    files.add_stateless("ai", "");
+    files.write("services/ai/migrations/1_x/up.sql", "SELECT 1");
+    files.finds(&[("stateless-migrations", "ai", "services/ai/migrations", 0)]);
+
+    let files = Files::with(&["arc"]);
+    files.add_stateless("ai", "");
+    files.write("services/ai/diesel.toml", "");
+    files.finds(&[("stateless-diesel-toml", "ai", "services/ai/diesel.toml", 0)]);
+}
+
+#[test]
+fn a_stateless_service_that_depends_on_diesel() {
+    // The line is counted from the one after `db = false`, which is the fifth.
+    for (dependencies, line) in [
+        ("\n[dependencies]\nserde = \"1\"\ndiesel = \"2\"\n", 9),
+        ("\n[build-dependencies]\ndiesel-async = \"0.6\"\n", 8),
+        (
+            "\n[target.'cfg(unix)'.dependencies]\ndiesel_migrations.workspace = true\n",
+            8,
+        ),
+        (
+            "\n[dependencies.orm]\nversion = \"2\"\npackage = \"diesel\"\n",
+            7,
+        ),
+        // `db` is Diesel in [workspace.dependencies].
+        (
+            "\n[dependencies]\ndb = { workspace = true, optional = true }\n",
+            8,
+        ),
+    ] {
+        let files = Files::with(&["arc"]);
+        files.add_stateless("ai", dependencies);
+        files.finds(&[(
+            "stateless-diesel-dependency",
+            "ai",
+            "services/ai/Cargo.toml",
+            line,
+        )]);
+    }
+    let files = Files::with(&["arc"]);
+    files.add_stateless(
+        "ai",
+        "\n[dependencies]\ndieselish = \"1\"\n\n[dev-dependencies]\ndiesel = \"2\"\n",
+    );
+    files.finds(&[]);
+}
+
+#[test]
+fn texts_that_are_missing_or_empty() {
+    for (file, text, check, line) in [
+        (UP, None, "missing-up", 0),
+        (UP, Some("-- nothing yet\n"), "empty-up", 1),
+        (DOWN, None, "missing-down", 0),
+        (DOWN, Some(" \n;\n"), "empty-down", 1),
+    ] {
+        let files = with("SELECT 1;\n");
+        match text {
+            None => std::fs::remove_file(files.path(file)).unwrap(),
+            Some(text) => files.write(file, text),
+        }
+        files.finds(&[(check, "arc", file, line)]);
+    }
+}
+
+#[test]
+fn versions() {
+    let files = with("SELECT 1;\n");
+    files.migration("arc", "20260102000000_y", "SELECT 1;", "SELECT 1;");
+    files.finds(&[(
+        "duplicate-version",
+        "arc",
+        "services/arc/migrations/20260102000000_y",
+        0,
+    )]);
+    files.db("check --offline").says(X);
+
+    let files = Files::with(&["arc"]);
+    files.migration("arc", "_x", "SELECT 1;", "SELECT 1;");
+    files.finds(&[(
+        "migration-without-version",
+        "arc",
+        "services/arc/migrations/_x",
+        0,
+    )]);
+}
+
+#[test]
+fn metadata_that_diesel_takes_for_something_else() {
+    for (text, check, line) in [
+        ("# a comment\n", "metadata-without-transaction", 1),
+        (
+            "# c\nrun_in_transactoin = true\n",
+            "metadata-without-transaction",
+            2,
+        ),
+        ("# c\nrun_in_transaction = \n", "malformed-metadata", 2),
+        (
+            "# c\n\nrun_in_transaction = \"no\"\n",
+            "malformed-metadata",
+            3,
+        ),
+    ] {
+        let files = with("");
+        files.write(UP, "SELECT 1;\n");
+        files.write(METADATA, text);
+        files.finds(&[(check, "arc", METADATA, line)]);
+    }
+    let files = with("SELECT 1;\n");
+    files.write(METADATA, "run_in_transaction = true\n");
+    files.finds(&[]);
+    // As Diesel reads them: without a transaction where nothing is said, with one where the file is ignored.
+    files.write(METADATA, "# nothing\n");
+    let checks = |files: &Files| {
+        let places = files.places().into_iter();
+        places.map(|place| place.0).collect::<Vec<_>>()
+    };
+    assert_eq!(
+        checks(&files),
+        ["metadata-without-transaction", "several-statements"]
+    );
+    files.write(METADATA, "run_in_transaction = 0\n");
+    assert_eq!(checks(&files), ["malformed-metadata"]);
+}
+
+#[test]
+fn several_statements_without_a_transaction() {
+    let files = without_transaction("-- one\nSELECT ';';\n\n-- two\nSELECT 2;\n");
+    files.finds(&[("several-statements", "arc", UP, 5)]);
+    let files = without_transaction("SELECT 1;\n-- and nothing else;\n");
+    files.finds(&[]);
+    files.write(DOWN, "SELECT 1;\nSELECT 2;");
+    files.finds(&[("several-statements", "arc", DOWN, 2)]);
+}
+
+#[test]
+fn what_needs_to_be_without_a_transaction() {
+    let sql = "CREATE INDEX CONCURRENTLY i ON arc_items (id);\n";
+    let files = Files::with(&["arc"]);
+    files.migration("arc", X, sql, "DROP INDEX CONCURRENTLY i;\n");
+    let places = files.places();
+    let checks: Vec<_> = places.iter().map(|place| place.0.as_str()).collect();
+    // In a transaction the timeouts are asked for too.
+    assert_eq!(
+        checks,
+        [
+            "concurrently-in-transaction",
+            "concurrently-in-transaction",
+            "require-lock-timeout",
+            "require-statement-timeout"
+        ]
+    );
+    // And without one, nothing is said of a transaction, nor of a SET that would be a second statement.
+    files.write(METADATA, "run_in_transaction = false\n");
+    files.finds(&[]);
+    files.write(UP, &format!("BEGIN;\n{sql}"));
+    let says_transaction = |places: &[crate::files::Place]| {
+        places.iter().any(|place| place.0 == "transaction-nesting")
+    };
+    assert!(!says_transaction(&files.places()));
+    std::fs::remove_file(files.path(METADATA)).unwrap();
+    assert!(says_transaction(&files.places()));
+}
+
+#[test]
+fn the_template_and_the_variables() {
+    const TEMPLATE: &str = ".env.template";
+    let files = Files::with(&["arc", "cv"]);
+    files.write(TEMPLATE, "# ARC_DATABASE_URL=\nexport CV_DATABASE_URL=\n");
+    files.finds(&[("env-template", "arc", TEMPLATE, 0)]);
+
+    let files = Files::with(&["arc"]);
+    files.append(TEMPLATE, "RUST_LOG=info\n\nOLD_DATABASE_URL=\n");
+    files.finds(&[("env-template-unknown", "", TEMPLATE, 4)]);
+
+    let files = Files::with(&["arc"]);
+    files.append(TEMPLATE, "DATABASE_URL=postgres://localhost/x\n");
+    files.finds(&[("env-template", "", TEMPLATE, 2)]);
+}
+
+#[test]
+fn one_url_for_all() {
+    let mut files = Files::with(&["arc", "cv"]);
+    files.write(
+        ".env",
+        "RUST_LOG=info\nDATABASE_URL=postgres://u:geheim@localhost/all\n",
+    );
+    files.finds(&[("shared-database-url", "", ".env", 2)]);
+    files
+        .db("check --offline")
+        .says("`arc`, `cv`")
+        .does_not_say("geheim");
+    files.append(".env", "ARC_DATABASE_URL=postgres://localhost/arc_db\n");
+    files.finds(&[("shared-database-url", "", ".env", 2)]);
+    files.db("check --offline").does_not_say("`arc`");
+    files.set("CV_DATABASE_URL", "postgres://localhost/cv_db");
+    files.finds(&[]);
+}
+
+#[test]
+fn the_settings_and_what_else_can_be_looked_at() {
+    let files = Files::with(&["arc", "cv"]);
+    files.write("services/cv/Cargo.toml", "[package]\nname = \"cv\"\n");
+    files.write("diesel.toml", "");
+    let places = files.places();
+    assert!(places.contains(&(
+        "settings".to_owned(),
+        None,
+        Some("services/cv/Cargo.toml".to_owned()),
+        None
+    )));
+    assert!(places.iter().any(|place| place.0 == "root-diesel-toml"));
+    // The others stop.
+    files
+        .db("status")
+        .exits(2)
+        .says("does not say whether it has a database");
+}
+
+#[test]
+fn the_paths_in_diesel_toml() {
+    const FILE: &str = "services/arc/diesel.toml";
+    for (text, line) in [
+        ("[migrations_directory]\ndir = \"../../migrations\"\n", 2),
+        (
+            "[migrations_directory]\n\ndir = \"/somewhere/migrations\"\n",
+            3,
+        ),
+        ("[migrations_directory]\ndir = \"migrationz\"\n", 2),
+        ("[print_schema]\nfile = \"source/schema.rs\"\n", 2),
+        ("[print_schema]\nfile = \n", 2),
+    ] {
+        let files = Files::with(&["arc"]);
+        files.write(FILE, text);
+        files.finds(&[("diesel-toml", "arc", FILE, line)]);
+    }
+    let files = Files::with(&["arc"]);
+    std::fs::remove_file(files.path(FILE)).unwrap();
+    files.finds(&[("diesel-toml", "arc", FILE, 0)]);
+    std::fs::remove_dir_all(files.path("services/arc/migrations")).unwrap();
+    files.write(FILE, "");
+    files.finds(&[("diesel-toml", "arc", FILE, 0)]);
+}
+
+#[test]
+fn rules_of_every_kind() {
+    for (statement, rule) in [
+        (
+            "CREATE INDEX i ON old (a);",
+            "require-concurrent-index-creation",
+        ),
+        ("DROP INDEX i;", "require-concurrent-index-deletion"),
+        (
+            "ALTER TABLE old ADD COLUMN n bigint NOT NULL;",
+            "adding-required-field",
+        ),
+        (
+            "ALTER TABLE old ALTER COLUMN a TYPE text;",
+            "changing-column-type",
+        ),
+        (
+            "ALTER TABLE old ALTER COLUMN a SET NOT NULL;",
+            "adding-not-nullable-field",
+        ),
+        (
+            "ALTER TABLE old ADD COLUMN t timestamptz DEFAULT clock_timestamp();",
+            "adding-field-with-default",
+        ),
+        (
+            "ALTER TABLE old ADD CONSTRAINT c CHECK (a > 0);",
+            "constraint-missing-not-valid",
+        ),
+        (
+            "ALTER TABLE old ADD CONSTRAINT c FOREIGN KEY (a) REFERENCES b (id);",
+            "adding-foreign-key-constraint",
+        ),
+        (
+            "ALTER TABLE old ADD CONSTRAINT c UNIQUE (a);",
+            "disallowed-unique-constraint",
+        ),
+        ("ALTER TABLE old RENAME COLUMN a TO b;", "renaming-column"),
+        ("ALTER TABLE old RENAME TO older;", "renaming-table"),
+        ("ALTER TABLE old DROP COLUMN a;", "ban-drop-column"),
+        ("DROP TABLE old;", "ban-drop-table"),
+        ("TRUNCATE old CASCADE;", "ban-truncate-cascade"),
+        ("CREATE TABLE n (id bigint, c char(3));", "ban-char-field"),
+        ("CREATE TABLE n (id integer);", "prefer-bigint-over-int"),
+        (
+            "CREATE TABLE n (id bigint, t timestamp);",
+            "prefer-timestamp-tz",
+        ),
+        (
+            "ALTER TYPE mood ADD VALUE 'glad';",
+            "require-enum-value-ordering",
+        ),
+        ("COMMIT;", "transaction-nesting"),
+    ] {
+        let files = with(&format!("\n{statement}\n"));
+        files.finds(&[(rule, "arc", UP, 4)]);
+    }
+}
+
+#[test]
+fn timeouts() {
+    let files = with("");
+    files.write(
+        UP,
+        "SET LOCAL lock_timeout = '5s';\nALTER TABLE old ADD COLUMN a text;\n",
+    );
+    files.finds(&[("require-statement-timeout", "arc", UP, 2)]);
+    files.write(
+        UP,
+        "SET LOCAL statement_timeout = '5s';\nALTER TABLE old ADD COLUMN a text;\n",
+    );
+    files.finds(&[("require-lock-timeout", "arc", UP, 2)]);
+}
+
+#[test]
+fn a_table_of_the_same_migration_is_nobodys_yet() {
+    let files = Files::with(&["arc"]);
+    files.migration(
+        "arc",
+        X,
+        "CREATE TYPE mood AS ENUM ('sad');\n\
+         CREATE TABLE public.new (id bigint PRIMARY KEY, boss bigint REFERENCES new (id));\n\
+         CREATE INDEX new_idx ON new (id);\n\
+         ALTER TABLE new ADD COLUMN n bigint NOT NULL, ADD CONSTRAINT c CHECK (id > 0);\n\
+         COMMENT ON TABLE new IS 'x';\n",
+        "DROP TABLE new;\nDROP TYPE mood;\n",
+    );
+    files.finds(&[]);
+    // An old table is somebody's.
+    files.append(UP, "CREATE INDEX old_idx ON old (id);\n");
+    files.finds(&[
+        ("require-concurrent-index-creation", "arc", UP, 6),
+        ("require-lock-timeout", "arc", UP, 6),
+        ("require-statement-timeout", "arc", UP, 6),
+    ]);
+}
+
+#[test]
+fn a_down_sql_may_drop_but_not_break() {
+    let files = with("SELECT 1;\n");
+    files.write(DOWN, "DROP TABLE old;\nALTER TABLE b DROP COLUMN c;\n");
+    files.finds(&[]);
+    files.append(DOWN, "COMMIT;\n");
+    files.finds(&[("transaction-nesting", "arc", DOWN, 3)]);
+}
+
+#[test]
+fn the_version_of_postgresql_is_the_workspaces() {
+    // From 11 on, a constant default rewrites nothing.
+    let files = with("ALTER TABLE old ADD COLUMN a bigint DEFAULT 1;\n");
+    files.finds(&[]);
+    files.append(
+        "Cargo.toml",
+        "\n[workspace.metadata.db]\npostgres = \"10\"\n",
+    );
+    files.finds(&[("adding-field-with-default", "arc", UP, 3)]);
+}
+
+#[test]
+fn one_finding_is_switched_off_beside_the_sql() {
+    let drop = "ALTER TABLE old\n    DROP COLUMN a;\nALTER TABLE old DROP COLUMN b;\n";
+    let files = with(drop);
+    files.finds(&[
+        ("ban-drop-column", "arc", UP, 4),
+        ("ban-drop-column", "arc", UP, 5),
+    ]);
+    for comment in [
+        "-- db-check-ignore ban-drop-column: nothing reads it since 1.4",
+        "/* db-check-ignore ban-drop-column : why */",
+        "-- squawk-ignore ban-drop-column",
+    ] {
+        let files = with(&format!("{comment}\n{drop}"));
+        files.finds(&[("ban-drop-column", "arc", UP, 6)]);
+    }
+    with(&format!("-- squawk-ignore-file ban-drop-column\n{drop}")).finds(&[]);
+    // Not without a reason.
+    let files = with(&format!("-- db-check-ignore ban-drop-column\n{drop}"));
+    files.finds(&[
+        ("allow-without-reason", "arc", UP, 3),
+        ("ban-drop-column", "arc", UP, 6),
+    ]);
+}
+
+#[test]
+fn a_switch_of_no_use_is_found() {
+    let files = with("-- db-check-ignore ban-drop-column: why\nSELECT 1;\n");
+    files.finds(&[("unused-allow", "arc", UP, 3)]);
+    let files = with("-- squawk-ignore ban-drop-column, prefer-robust-stmts\nSELECT 1;\n");
+    // The second rule is not used here, so it is not judged.
+    files.finds(&[("unused-allow", "arc", UP, 3)]);
+    let files = with("-- db-check-ignore ban-drop-colum: why\nSELECT 1;\n");
+    files.finds(&[("unknown-check", "arc", UP, 3)]);
+    files
+        .db("check --offline")
+        .says("did you mean `ban-drop-column`?");
+}
+
+#[test]
+fn a_check_is_switched_off_in_the_settings() {
+    const MANIFEST: &str = "services/arc/Cargo.toml";
+    let files = with("DROP TABLE old;\n");
+    files.append(
+        MANIFEST,
+        "\n[package.metadata.db.allow]\nban-drop-table = \"nobody reads them\"\n",
+    );
+    files.finds(&[]);
+    files.write(UP, "SELECT 1;\n");
+    files.finds(&[("unused-allow", "arc", MANIFEST, 8)]);
+
+    let files = with("DROP TABLE old;\n");
+    files.append(MANIFEST, "allow.ban-drop-table = \"\"\n");
+    files.finds(&[("allow-without-reason", "arc", MANIFEST, 6)]);
+
+    let files = with("SELECT 1;\n");
+    files.append(MANIFEST, "allow.ban-drop-tabel = \"why\"\n");
+    files.finds(&[("unknown-check", "arc", MANIFEST, 6)]);
+
+    let files = with("DROP TABLE old;\n");
+    files.append("Cargo.toml", "\n[workspace.metadata.db]\nallow = { ban-drop-table = \"why\", root-alembic-ini = \"why\" }\n");
+    files.finds(&[("unused-allow", "", "Cargo.toml", 8)]);
+    files.write("alembic.ini", "");
+    files.finds(&[]);
+    // What may fire in another service is not judged by a look at one.
+    std::fs::remove_file(files.path("alembic.ini")).unwrap();
+    files.db("check arc --offline").exits(0);
+}
+
+#[test]
+fn a_file_that_is_no_sql_is_switched_off_in_it() {
+    let files = with("SELECT 1;\n");
+    files.write(UP, "SELECT 1;\n");
+    files.write(
+        METADATA,
+        "# db-check-ignore metadata-without-transaction: as Diesel takes it\n",
+    );
+    files.finds(&[]);
+}
+
+#[test]
+fn findings_are_annotations_on_github() {
+    let mut files = with("DROP TABLE old;\n");
+    files.set("GITHUB_ACTIONS", "true");
+    let line = format!("::error file={UP},line=3,title=ban-drop-table::dropping a table");
+    let run = files.db("check --offline").exits(1);
+    assert!(run.stdout.contains(&line), "{}", run.stdout);
+    let run = files.db("check --offline --json").exits(1);
+    assert!(run.stderr.contains(&line), "{}", run.stderr);
+    serde_json::from_str::<serde_json::Value>(&run.stdout).unwrap();
+}
+
+#[test]
+fn json_has_the_documented_keys_in_order() {
+    let files = with("DROP TABLE old;\n");
+    let run = files.db("check --offline --json").exits(1);
+    let keys: Vec<_> = run
+        .stdout
+        .lines()
+        .filter_map(|line| line.trim().strip_prefix('"')?.split('"').next())
+        .collect();
+    assert_eq!(
+        keys,
+        [
+            "findings", "check", "service", "file", "line", "message", "help"
+        ]
+    );
+}
+
+#[test]
+fn some_services_only() {
+    let files = Files::with(&["arc", "cv"]);
+    files.write("alembic.ini", "");
+    std::fs::remove_file(files.path("services/cv/diesel.toml")).unwrap();
+    files.db("check arc --offline").exits(0);
+    files
+        .db("check cv --offline")
+        .exits(1)
+        .does_not_say("alembic");
+    files
+        .db("check ai --offline")
+        .exits(2)
+        .says("unknown service `ai`");
+}

@@ -1,0 +1,417 @@
+//! `db check` on a throw-away server: each fault is planted alone and found exactly, with its file and line.
+
+use std::collections::BTreeSet;
+use std::process::Stdio;
+
+use local_postgres::Server;
+use serde_json::Value;
+
+use crate::support::Workspace;
+
+/// The checks that need a server; the others are tested by themselves.
+const CHECKS: [&str; 14] = [
+    "migration-fails",
+    "needs-other-service",
+    "shared-table",
+    "down-fails",
+    "not-undone",
+    "not-repeatable",
+    "live-url",
+    "live-missing",
+    "live-owner",
+    "live-pending",
+    "live-unknown",
+    "live-edited",
+    "live-invalid-index",
+    "live-drift",
+];
+
+const X: &str = "2026-01-03-000000_x";
+
+/// Services whose variables are not set: `db check` needs none.
+pub(crate) fn workspace(services: &[&str]) -> Workspace {
+    let mut workspace = Workspace::with(services);
+    for service in services {
+        workspace.unset(&crate::support::variable(service));
+    }
+    // The tests' own server; else cargo would build what finds one.
+    let server = Server::for_tests("xtask").unwrap();
+    workspace.set("LOCAL_POSTGRES_URL", &server.url("postgres"));
+    workspace
+}
+
+/// A finding without its help: check, service, file and line, message.
+type Seen = (String, String, String, String);
+
+pub(crate) fn findings(workspace: &Workspace, line: &str) -> Vec<Seen> {
+    let run = workspace.db(&format!("{line} --json"));
+    assert!(run.code < 2, "{}{}", run.stdout, run.stderr);
+    let json: Value = serde_json::from_str(&run.stdout).unwrap();
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let seen = json["findings"].as_array().unwrap().iter().map(|finding| {
+        let file = text(&finding["file"]);
+        let place = match finding["line"].as_u64() {
+            Some(line) => format!("{file}:{line}"),
+            None => file,
+        };
+        (
+            text(&finding["check"]),
+            text(&finding["service"]),
+            place,
+            text(&finding["message"]),
+        )
+    });
+    seen.filter(|(check, ..)| CHECKS.contains(&check.as_str()))
+        .collect()
+}
+
+/// The one finding.
+#[track_caller]
+pub(crate) fn only(workspace: &Workspace, line: &str) -> Seen {
+    let mut found = findings(workspace, line);
+    assert_eq!(found.len(), 1, "{found:#?}");
+    found.remove(0)
+}
+
+#[track_caller]
+fn is(seen: &Seen, check: &str, service: &str, place: &str) {
+    assert_eq!(
+        (seen.0.as_str(), seen.1.as_str(), seen.2.as_str()),
+        (check, service, place),
+        "{}",
+        seen.3
+    );
+}
+
+#[test]
+fn sound_migrations_have_no_findings_and_leave_nothing_on_the_server() {
+    let workspace = workspace(&["arc", "cv"]);
+    // A column that is dropped and added again comes last: that can't be undone, and is no fault.
+    workspace.migration(
+        "arc",
+        X,
+        "ALTER TABLE arc_items DROP COLUMN note; ALTER TABLE arc_items ADD last int",
+        "ALTER TABLE arc_items DROP COLUMN last, ADD COLUMN note text",
+    );
+    workspace.migration(
+        "arc",
+        "2026-01-04-000000_y",
+        "ALTER TABLE arc_items DROP COLUMN note2",
+        "ALTER TABLE arc_items ADD COLUMN note2 text",
+    );
+    workspace.migration(
+        "arc",
+        "2026-01-03-100000_w",
+        "ALTER TABLE arc_items ADD note2 text",
+        "ALTER TABLE arc_items DROP note2",
+    );
+    workspace.migration_without_transaction(
+        "cv",
+        X,
+        "CREATE INDEX CONCURRENTLY i ON cv_items (note)",
+        "DROP INDEX CONCURRENTLY i",
+    );
+    workspace.migration(
+        "cv",
+        "2026-01-04-000000_role",
+        "CREATE ROLE check_reader; GRANT SELECT ON cv_items TO check_reader",
+        "DROP OWNED BY check_reader; DROP ROLE check_reader",
+    );
+    assert_eq!(findings(&workspace, "check"), []);
+    let left = "SELECT count(*) FROM pg_roles WHERE rolname = 'check_reader'";
+    assert_eq!(workspace.value("postgres", left), "0");
+    // Neither is the role in the way of the next run.
+    assert_eq!(findings(&workspace, "check cv"), []);
+}
+
+#[test]
+fn what_down_sql_forgets_is_named() {
+    let base = "CREATE TYPE mood AS ENUM ('good');\nCREATE TABLE t (a int, b mood);\n\
+        CREATE FUNCTION touched() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN new; END';\n";
+    let cases = [
+        (
+            "CREATE INDEX i ON t (a)",
+            "index public.i: only after down.sql",
+        ),
+        (
+            "ALTER TABLE t ALTER a SET DEFAULT 7",
+            "before up.sql: integer\n    after down.sql: integer DEFAULT 7",
+        ),
+        (
+            "COMMENT ON COLUMN t.a IS 'why'",
+            "comment column public.t.a: only after down.sql",
+        ),
+        (
+            "ALTER TYPE mood ADD VALUE 'bad'",
+            "type public.mood: not the same",
+        ),
+        (
+            "CREATE TRIGGER touch BEFORE UPDATE ON t FOR EACH ROW EXECUTE FUNCTION touched()",
+            "trigger touch on public.t: only after",
+        ),
+        (
+            "GRANT SELECT ON t TO PUBLIC",
+            "grants table public.t: only after down.sql\n    GRANT SELECT TO PUBLIC",
+        ),
+        (
+            "ALTER TABLE t ADD CONSTRAINT positive CHECK (a > 0)",
+            "table constraint positive on public.t",
+        ),
+        (
+            "CREATE VIEW v AS SELECT a FROM t",
+            "view public.v: only after down.sql",
+        ),
+    ];
+    // One service each, so that they are looked at together.
+    let names: Vec<_> = (0..cases.len())
+        .map(|number| format!("s{number}"))
+        .collect();
+    let workspace = workspace(&names.iter().map(String::as_str).collect::<Vec<_>>());
+    for (name, (up, _)) in names.iter().zip(&cases) {
+        workspace.migration(
+            name,
+            "2026-01-02-100000_base",
+            base,
+            "DROP TABLE t; DROP TYPE mood; DROP FUNCTION touched;",
+        );
+        workspace.migration(name, X, up, "\n-- Nothing to do.\nSELECT 1;\n");
+        // It is not put down to what comes later.
+        workspace.migration(
+            name,
+            "2026-01-05-000000_y",
+            "CREATE TABLE y (a int)",
+            "DROP TABLE y",
+        );
+    }
+    for (name, (_, message)) in names.iter().zip(&cases) {
+        let found = only(&workspace, &format!("check {name}"));
+        is(
+            &found,
+            "not-undone",
+            name,
+            &format!("services/{name}/migrations/{X}/down.sql:3"),
+        );
+        assert!(
+            found
+                .3
+                .starts_with("these changes must be undone in down.sql:\n"),
+            "{}",
+            found.3
+        );
+        assert!(found.3.contains(message), "{}", found.3);
+    }
+    // Beside the SQL it can be switched off, with a reason.
+    let down = "-- db-check-ignore not-undone: an enum value stays\nSELECT 1;\n";
+    workspace.write(&format!("services/s3/migrations/{X}/down.sql"), down);
+    assert_eq!(findings(&workspace, "check s3"), []);
+}
+
+#[test]
+fn a_down_sql_that_fails_and_an_up_sql_that_does_not_apply_again() {
+    let workspace = workspace(&["arc"]);
+    let place = |file: &str, line: usize| format!("services/arc/migrations/{X}/{file}:{line}");
+    workspace.migration(
+        "arc",
+        X,
+        "CREATE TABLE a (x int)",
+        "DROP TABLE a;\nDROP TABLE nobody;",
+    );
+    let found = only(&workspace, "check");
+    is(&found, "down-fails", "arc", &place("down.sql", 2));
+    assert!(
+        found
+            .3
+            .contains("table \"nobody\" does not exist (SQLSTATE 42P01)"),
+        "{}",
+        found.3
+    );
+
+    workspace.migration(
+        "arc",
+        X,
+        "SELECT 1;\nINSERT INTO arc_items VALUES (1)",
+        "SELECT 1;",
+    );
+    let found = only(&workspace, "check");
+    is(&found, "not-repeatable", "arc", &place("up.sql", 2));
+
+    workspace.migration(
+        "arc",
+        X,
+        "INSERT INTO arc_items VALUES (1);\nDO $$ BEGIN IF (SELECT count(*) FROM arc_items) = 1 THEN CREATE TABLE once (); END IF; INSERT INTO arc_items VALUES (2 + (SELECT count(*) FROM arc_items)); END $$",
+        "DROP TABLE once;\nDELETE FROM arc_items WHERE id = 1;",
+    );
+    let found = only(&workspace, "check");
+    is(&found, "not-repeatable", "arc", &place("up.sql", 1));
+    assert!(
+        found.3.contains("table public.once: only the first time"),
+        "{}",
+        found.3
+    );
+}
+
+#[test]
+fn a_migration_that_does_not_apply_from_empty() {
+    let workspace = workspace(&["arc"]);
+    workspace.migration(
+        "arc",
+        X,
+        "SELECT 1;\n\nALTER TABLE old ADD y int;",
+        "SELECT 1",
+    );
+    let found = only(&workspace, "check");
+    is(
+        &found,
+        "migration-fails",
+        "arc",
+        &format!("services/arc/migrations/{X}/up.sql:3"),
+    );
+    assert!(
+        found
+            .3
+            .contains("relation \"old\" does not exist (SQLSTATE 42P01)"),
+        "{}",
+        found.3
+    );
+
+    workspace.migration(
+        "arc",
+        X,
+        "GRANT SELECT ON arc_items TO nobody_here",
+        "SELECT 1",
+    );
+    let found = only(&workspace, "check");
+    is(
+        &found,
+        "migration-fails",
+        "arc",
+        &format!("services/arc/migrations/{X}/up.sql:1"),
+    );
+    workspace.db("check").says("a role is the server's");
+
+    workspace.migration(
+        "arc",
+        X,
+        "CREATE INDEX CONCURRENTLY i ON arc_items (id)",
+        "DROP INDEX i",
+    );
+    let found = only(&workspace, "check");
+    is(
+        &found,
+        "migration-fails",
+        "arc",
+        &format!("services/arc/migrations/{X}/up.sql:1"),
+    );
+    workspace.db("check").says("run_in_transaction = false");
+}
+
+#[test]
+fn a_migration_that_needs_another_services_table_type_or_function() {
+    let workspace = workspace(&["arc", "cv"]);
+    let place = format!("services/arc/migrations/{X}/up.sql:2");
+    workspace.migration(
+        "arc",
+        X,
+        "SELECT 1;\nCREATE TABLE x (cv bigint REFERENCES cv_items)",
+        "DROP TABLE x",
+    );
+    let made = "services/cv/migrations/2026-01-01-000000_create/up.sql:1";
+    // Also when the other service was not asked for.
+    for line in ["check", "check arc"] {
+        let found = only(&workspace, line);
+        is(&found, "needs-other-service", "arc", &place);
+        assert!(
+            found.3.contains(&format!(
+                "needs table `public.cv_items`, which belongs to service `cv` (made in {made})"
+            )),
+            "{}",
+            found.3
+        );
+    }
+    workspace.migration("cv", X, "CREATE TYPE level AS ENUM ('a');\nCREATE FUNCTION slug(a text) RETURNS text LANGUAGE sql AS 'SELECT a'", "DROP TYPE level; DROP FUNCTION slug");
+    workspace.migration(
+        "arc",
+        X,
+        "SELECT 1;\nCREATE TABLE x (l level)",
+        "DROP TABLE x",
+    );
+    let found = only(&workspace, "check");
+    is(&found, "needs-other-service", "arc", &place);
+    assert!(found.3.contains("needs type `public.level`"), "{}", found.3);
+    workspace.migration("arc", X, "SELECT 1;\nSELECT slug('x')", "SELECT 1");
+    let found = only(&workspace, "check");
+    is(&found, "needs-other-service", "arc", &place);
+    assert!(
+        found
+            .3
+            .contains("up.sql:2): function slug(unknown) does not exist"),
+        "{}",
+        found.3
+    );
+}
+
+#[test]
+fn a_table_of_two_services_is_told_where_it_came_later() {
+    let workspace = workspace(&["arc", "cv", "user"]);
+    workspace.migration(
+        "user",
+        X,
+        "SELECT 1;\nCREATE TABLE shared (a int)",
+        "DROP TABLE shared",
+    );
+    workspace.migration(
+        "arc",
+        "2026-02-01-000000_y",
+        "\nCREATE TABLE shared (a int)",
+        "DROP TABLE shared",
+    );
+    let found = only(&workspace, "check");
+    is(
+        &found,
+        "shared-table",
+        "arc",
+        "services/arc/migrations/2026-02-01-000000_y/up.sql:2",
+    );
+    assert!(
+        found.3.contains(&format!(
+            "service `user`, made in services/user/migrations/{X}/up.sql:2"
+        )),
+        "{}",
+        found.3
+    );
+}
+
+#[test]
+fn a_hundred_services_are_checked_with_few_connections() {
+    let names: Vec<_> = (0..100).map(|number| format!("s{number}")).collect();
+    let workspace = workspace(&names.iter().map(String::as_str).collect::<Vec<_>>());
+    let begin = std::time::Instant::now();
+    let ten = names[..10].join(" ");
+    assert_eq!(findings(&workspace, &format!("check {ten}")), []);
+    let of_ten = begin.elapsed();
+    let mut command = workspace.command(&["db", "check", "--jobs", "3"]);
+    let mut child = command
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut most = BTreeSet::new();
+    while child.try_wait().unwrap().is_none() {
+        let query = format!(
+            "SELECT count(*) FROM pg_stat_activity WHERE datname LIKE 'throwaway\\_%\\_{}\\_%'",
+            child.id()
+        );
+        most.insert(workspace.value("postgres", &query).parse::<u32>().unwrap());
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    assert!(
+        most.last().is_some_and(|most| (1..=3).contains(most)),
+        "{most:?}"
+    );
+    let begin = std::time::Instant::now();
+    assert_eq!(findings(&workspace, "check"), []);
+    let of_hundred = begin.elapsed();
+    eprintln!("10 services {of_ten:?}, 100 services {of_hundred:?}");
+    // Linear is 10; what is quadratic would be 100.
+    assert!(of_hundred < of_ten * 25, "{of_ten:?}, {of_hundred:?}");
+}
