@@ -1,6 +1,5 @@
 //! The durable development server of a workspace.
 
-use std::fs;
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
 
@@ -10,7 +9,8 @@ use uuid::Uuid;
 
 use crate::provider::{self, Handle, Lifetime, Order};
 use crate::settings::{Provider, Settings, SettingsError};
-use crate::{docker, native, sql, state, workspace};
+use crate::state::{self, Lock};
+use crate::{docker, native, sql, workspace};
 
 /// A development server's settings; everything else is PostgreSQL's own default, and so durable.
 const SETTINGS: [(&str, &str); 2] = [("max_connections", "200"), ("timezone", "UTC")];
@@ -75,7 +75,7 @@ pub struct Status {
 /// Nothing to run PostgreSQL with, data of another version or provider than is asked for, or no start.
 pub fn up(workspace: &Path, version: Option<&str>) -> Result<Up> {
     let server = Place::of(workspace)?;
-    let _lock = state::lock(&server.file)?;
+    let _lock = Lock::take(&server.file)?;
     let mut settings = Settings::read(&server.workspace, version)?;
     let mut record = match state::read::<Record>(&server.file)? {
         Some(record) => record,
@@ -152,8 +152,9 @@ pub fn up(workspace: &Path, version: Option<&str>) -> Result<Up> {
 /// The server does not stop, or its data can't be removed.
 pub fn down(workspace: &Path, wipe: bool) -> Result<Down> {
     let server = Place::of(workspace)?;
-    let _lock = state::lock(&server.file)?;
+    let lock = Lock::take(&server.file)?;
     let Some(record) = state::read::<Record>(&server.file)? else {
+        lock.forget()?;
         return Ok(Down {
             stopped: false,
             wiped: false,
@@ -175,8 +176,7 @@ pub fn down(workspace: &Path, wipe: bool) -> Result<Down> {
                 let _ = docker::remove_volume(&server.key);
             }
         }
-        fs::remove_file(&server.file)
-            .with_context(|| format!("failed to remove `{}`", server.file.display()))?;
+        lock.forget()?;
     }
     Ok(Down {
         stopped,
@@ -248,7 +248,10 @@ struct Place {
 impl Place {
     fn of(workspace: &Path) -> Result<Self> {
         let workspace = workspace::workspace_of(workspace)?;
-        let mut key = state::hash([workspace.as_os_str().as_encoded_bytes()]);
+        // Two users may have one checkout.
+        let base = state::base()?;
+        let mut key =
+            state::hash([&base, &workspace].map(|path| path.as_os_str().as_encoded_bytes()));
         key.truncate(16);
         let file = state::records()?.join(format!("dev-{key}.json"));
         Ok(Self {

@@ -9,6 +9,7 @@ mod docker;
 pub mod manage;
 mod native;
 mod provider;
+mod records;
 mod scram;
 mod server;
 mod settings;

@@ -91,15 +91,19 @@ fn run(command: Command) -> Result<String> {
         }) => json(&dev::up(&workspace, postgres.as_deref())?),
         Command::Dev(Dev::Down { workspace, wipe }) => json(&dev::down(&workspace, wipe)?),
         Command::Dev(Dev::Status { workspace }) => json(&dev::status(&workspace)?),
-        Command::List => Ok(manage::list()?
-            .iter()
-            .map(ToString::to_string)
-            .collect::<Vec<_>>()
-            .join("\n")),
-        Command::Stop { name } => Ok(format!(
-            "stopped {} servers",
-            manage::stop(&here()?, name.as_deref())?
-        )),
+        Command::List => {
+            let servers = manage::list()?;
+            if servers.is_empty() {
+                eprintln!("no throw-away servers");
+            }
+            let lines: Vec<_> = servers.iter().map(ToString::to_string).collect();
+            Ok(lines.join("\n"))
+        }
+        Command::Stop { name } => {
+            let stopped = manage::stop(&here()?, name.as_deref())?;
+            let plural = if stopped == 1 { "" } else { "s" };
+            Ok(format!("stopped {stopped} server{plural}"))
+        }
         Command::Gc => Ok(manage::gc()?.to_string()),
         Command::Url { name, postgres } => {
             Ok(Server::for_workspace(&name, &here()?, postgres.as_deref())?.url("postgres"))

@@ -1,7 +1,6 @@
 //! Looking after servers by hand: nothing here has to be called for things to stay tidy.
 
 use std::fmt;
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
@@ -9,8 +8,8 @@ use anyhow::{Context, Result};
 use crate::provider::Handle;
 use crate::server::Server;
 use crate::settings::{Provider, Settings};
-use crate::state::{self, Record};
-use crate::{clones, docker, native, sql, workspace};
+use crate::state::Lock;
+use crate::{clones, docker, native, records, sql, workspace};
 
 /// A throw-away server of this user, as remembered.
 #[derive(Debug)]
@@ -48,7 +47,7 @@ impl fmt::Display for Entry {
 /// What [`gc`] removed.
 #[derive(Debug, Default)]
 pub struct Removed {
-    /// Records of servers that are gone.
+    /// Records and locks of servers that are gone.
     pub records: usize,
     /// Containers that are not running.
     pub containers: usize,
@@ -79,7 +78,7 @@ impl fmt::Display for Removed {
 ///
 /// The records can't be read.
 pub fn list() -> Result<Vec<Entry>> {
-    let entries = records()?.into_iter().map(|(_, record)| Entry {
+    let entries = records::all()?.into_iter().map(|(_, record)| Entry {
         running: sql::connect(&record.url).is_ok(),
         url: sql::shown(&record.url),
         name: record.name,
@@ -99,17 +98,21 @@ pub fn list() -> Result<Vec<Entry>> {
 pub fn stop(folder: &Path, name: Option<&str>) -> Result<usize> {
     let workspace = workspace::workspace_of(folder)?;
     let mut stopped = 0;
-    for (file, record) in records()? {
+    for (file, record) in records::all()? {
         if record.workspace != workspace || name.is_some_and(|name| name != record.name) {
             continue;
         }
-        let _lock = state::lock(&file)?;
+        let lock = Lock::take(&file)?;
+        // Another process may have stopped it, or started a new one, while we waited.
+        let Some(record) = records::read(&file) else {
+            continue;
+        };
         let was_running = match &record.handle {
             Handle::Container(id) => docker::remove_running(id)?,
             Handle::Process { pid, folder } => native::end_script(*pid, folder)?,
         };
         stopped += usize::from(was_running);
-        forget(&file)?;
+        lock.forget()?;
     }
     Ok(stopped)
 }
@@ -121,20 +124,12 @@ pub fn stop(folder: &Path, name: Option<&str>) -> Result<usize> {
 /// Something can't be read or removed.
 pub fn gc() -> Result<Removed> {
     let mut removed = Removed::default();
-    for (file, record) in records()? {
-        match Server::of_record(&record) {
-            Some(server) => removed.databases += clones::sweep(&server, true)?,
-            None => {
-                let _lock = state::lock(&file)?;
-                // Another process may have started a new one while we waited.
-                let now = state::read::<Record>(&file)?;
-                if now.is_some_and(|now| now.url == record.url) {
-                    forget(&file)?;
-                    removed.records += 1;
-                }
-            }
+    for (_, record) in records::all()? {
+        if let Some(server) = Server::of_record(&record) {
+            removed.databases += clones::sweep(&server, true)?;
         }
     }
+    removed.records = records::remove_dead()?;
     let folder = std::env::current_dir().context("failed to read the working directory")?;
     let settings = Settings::read(&workspace::workspace_of(&folder)?, None)?;
     if settings.url.is_some() {
@@ -145,33 +140,4 @@ pub fn gc() -> Result<Removed> {
     removed.containers = docker::remove_leftovers().unwrap_or(0);
     removed.folders = native::remove_leftovers();
     Ok(removed)
-}
-
-fn records() -> Result<Vec<(PathBuf, Record)>> {
-    let folder = state::records()?;
-    let entries =
-        fs::read_dir(&folder).with_context(|| format!("failed to read `{}`", folder.display()))?;
-    let mut records = Vec::new();
-    for entry in entries {
-        let file = entry
-            .with_context(|| format!("failed to read `{}`", folder.display()))?
-            .path();
-        let name = file.file_name().unwrap_or_default().to_string_lossy();
-        if name.starts_with("test-") && name.ends_with(".json") {
-            records.extend(state::read(&file)?.map(|record| (file.clone(), record)));
-        }
-    }
-    records.sort_by(|(_, a): &(_, Record), (_, b)| {
-        (&a.workspace, &a.name).cmp(&(&b.workspace, &b.name))
-    });
-    Ok(records)
-}
-
-fn forget(file: &Path) -> Result<()> {
-    match fs::remove_file(file) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-            Err(error).with_context(|| format!("failed to remove `{}`", file.display()))
-        }
-        _ => Ok(()),
-    }
 }

@@ -10,8 +10,9 @@ use url::Url;
 use uuid::Uuid;
 
 use crate::provider::{self, Lifetime, Order, SCRIPT};
+use crate::records::{self, Record};
 use crate::settings::{Provider, Settings};
-use crate::state::{self, Record};
+use crate::state::{self, Lock};
 use crate::workspace::{self, Package};
 use crate::{clones, sql};
 
@@ -105,14 +106,14 @@ impl Server {
             )?;
             return Ok(server);
         }
-        let key = key(name, workspace, &settings);
-        let file = state::records()?.join(format!("test-{key}.json"));
-        if let Some(server) = Self::find(&file)? {
+        let key = key(name, workspace, &settings)?;
+        let file = records::file(&key)?;
+        if let Some(server) = Self::find(&file) {
             return Ok(server);
         }
-        let _lock = state::lock(&file)?;
+        let lock = Lock::take(&file)?;
         // Somebody else may have started it while we waited.
-        if let Some(server) = Self::find(&file)? {
+        if let Some(server) = Self::find(&file) {
             return Ok(server);
         }
         let order = Order {
@@ -137,15 +138,15 @@ impl Server {
             handle: started.handle,
         };
         state::write(&file, &record)?;
+        drop(lock);
+        // Whoever starts a server has the time to tidy up; that others left something is no reason to fail.
+        let _ = records::remove_dead();
         Ok(server)
     }
 
     /// The server of a record, if it answers with the password that only it knows.
-    fn find(file: &Path) -> Result<Option<Self>> {
-        let Some(record) = state::read::<Record>(file)? else {
-            return Ok(None);
-        };
-        Ok(Self::of_record(&record))
+    fn find(file: &Path) -> Option<Self> {
+        Self::of_record(&records::read(file)?)
     }
 
     pub(crate) fn of_record(record: &Record) -> Option<Self> {
@@ -227,11 +228,16 @@ fn guard<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// What may not be shared: checkouts, packages, versions, settings.
-fn key(name: &str, workspace: &Path, settings: &Settings) -> String {
+/// What may not be shared: users, checkouts, packages, versions, settings.
+fn key(name: &str, workspace: &Path, settings: &Settings) -> Result<String> {
     let text = format!(
-        "{name:?} {workspace:?} {:?} {:?} {:?} {:?} {:?} {FAST:?}",
-        settings.provider, settings.image, settings.bin, settings.idle, settings.version
+        "{:?} {name:?} {workspace:?} {:?} {:?} {:?} {:?} {:?} {FAST:?}",
+        state::base()?,
+        settings.provider,
+        settings.image,
+        settings.bin,
+        settings.idle,
+        settings.version
     );
-    state::hash([text.as_bytes(), SCRIPT.as_bytes()])
+    Ok(state::hash([text.as_bytes(), SCRIPT.as_bytes()]))
 }

@@ -78,6 +78,8 @@ watch() {
     touch "$LP_FOLDER/seen"
     while kill -0 "$server" 2>/dev/null && [ "$idle" -lt "$LP_IDLE" ]; do
         sleep "$poll"
+        # The folder's time says that somebody watches, to those who can't see processes: in other containers.
+        touch "$LP_FOLDER" 2>/dev/null || break
         if connected || [ "$data/base" -nt "$LP_FOLDER/seen" ]; then
             idle=0
             touch "$LP_FOLDER/seen" 2>/dev/null || break

@@ -3,35 +3,20 @@
 use std::env;
 use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io::Write;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
+use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
-use url::Url;
 
-use crate::provider::Handle;
-use crate::settings::{Provider, SettingsError, variable};
+use crate::settings::{SettingsError, variable};
 
 /// Longer than the slowest start, an image pulled within it included.
 const LOCK_TIMEOUT: Duration = Duration::from_secs(600);
-
-/// A throw-away server that was started.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub(crate) struct Record {
-    /// The name it was asked for, usually a package's.
-    pub(crate) name: String,
-    /// The checkout it serves.
-    pub(crate) workspace: PathBuf,
-    pub(crate) provider: Provider,
-    /// The superuser's, with its password.
-    pub(crate) url: Url,
-    pub(crate) handle: Handle,
-}
 
 /// The folder of everything: `LOCAL_POSTGRES_DIR`, or the usual one of this user.
 pub(crate) fn base() -> Result<PathBuf> {
@@ -81,10 +66,15 @@ pub(crate) fn is_root() -> bool {
     rustix::process::geteuid().is_root()
 }
 
-/// Reads a record; none if it is missing or was written by another version of this crate.
+/// Reads a record; none if it is missing.
 pub(crate) fn read<T: DeserializeOwned>(file: &Path) -> Result<Option<T>> {
     match fs::read(file) {
-        Ok(text) => Ok(serde_json::from_slice(&text).ok()),
+        Ok(text) => Ok(Some(serde_json::from_slice(&text).with_context(|| {
+            format!(
+                "failed to understand `{}`: is it of another version of local-postgres?",
+                file.display()
+            )
+        })?)),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error).with_context(|| format!("failed to read `{}`", file.display())),
     }
@@ -108,32 +98,74 @@ pub(crate) fn write<T: Serialize>(file: &Path, record: &T) -> Result<()> {
     written.with_context(|| format!("failed to write `{}`", file.display()))
 }
 
-/// Takes the lock beside a record; the system gives it back when the process ends, however it ends.
-pub(crate) fn lock(record: &Path) -> Result<File> {
-    let path = record.with_extension("lock");
-    let file = OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .mode(0o600)
-        .open(&path)
-        .with_context(|| format!("failed to open `{}`", path.display()))?;
-    let start = Instant::now();
-    loop {
-        match file.try_lock() {
-            Ok(()) => return Ok(file),
-            Err(TryLockError::WouldBlock) if start.elapsed() < LOCK_TIMEOUT => {
-                thread::sleep(Duration::from_millis(20));
+/// The lock beside a record; the system gives it back when the process ends, however it ends.
+#[derive(Debug)]
+pub(crate) struct Lock {
+    record: PathBuf,
+    _file: File,
+}
+
+impl Lock {
+    /// Waits for the lock of a record.
+    pub(crate) fn take(record: &Path) -> Result<Self> {
+        let start = Instant::now();
+        loop {
+            if let Some(lock) = Self::try_take(record)? {
+                return Ok(lock);
             }
-            Err(TryLockError::WouldBlock) => bail!(
-                "failed to lock `{}`: another process has held it for {} minutes; end that one",
-                path.display(),
-                LOCK_TIMEOUT.as_secs() / 60
-            ),
-            Err(TryLockError::Error(error)) => {
-                return Err(error).with_context(|| format!("failed to lock `{}`", path.display()));
+            if start.elapsed() > LOCK_TIMEOUT {
+                bail!(
+                    "failed to lock `{}`: another process has held it for {} minutes; end that one",
+                    record.with_extension("lock").display(),
+                    LOCK_TIMEOUT.as_secs() / 60
+                );
+            }
+            thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    /// The lock of a record, if nobody has it.
+    pub(crate) fn try_take(record: &Path) -> Result<Option<Self>> {
+        let path = record.with_extension("lock");
+        let failed = || format!("failed to lock `{}`", path.display());
+        let file = OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(0o600)
+            .open(&path)
+            .with_context(failed)?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => return Ok(None),
+            Err(TryLockError::Error(error)) => return Err(error).with_context(failed),
+        }
+        // Its last owner may have removed it after we opened it: then it locks nothing.
+        let here = file.metadata().with_context(failed)?;
+        if fs::metadata(&path).is_ok_and(|there| there.ino() == here.ino()) {
+            Ok(Some(Self {
+                record: record.to_owned(),
+                _file: file,
+            }))
+        } else {
+            Ok(None)
+        }
+    }
+
+    /// Removes the record, and the lock with it.
+    pub(crate) fn forget(self) -> Result<()> {
+        // The lock last: who finds none of both finds nothing to lock.
+        for extension in ["new", "json", "lock"] {
+            let file = self.record.with_extension(extension);
+            match fs::remove_file(&file) {
+                Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                    return Err(error)
+                        .with_context(|| format!("failed to remove `{}`", file.display()));
+                }
+                _ => {}
             }
         }
+        Ok(())
     }
 }
 

@@ -182,3 +182,31 @@ fn data_of_another_version_or_provider_is_not_passed_over() {
         "{error}"
     );
 }
+
+#[test]
+fn a_record_that_can_not_be_understood_is_not_overwritten() {
+    let machine = Machine::new();
+    assert_eq!(machine.dev(&["down"])["stopped"], false);
+    let up = machine.dev(&["up"]);
+    let file = std::fs::read_dir(machine.state())
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .find(|file| file.extension().is_some_and(|it| it == "json"))
+        .unwrap();
+    let record = std::fs::read(&file).unwrap();
+    std::fs::write(&file, "{}").unwrap();
+    let output = machine
+        .command()
+        .args(["dev", "up", "--workspace"])
+        .arg(machine.workspace())
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(3));
+    assert!(
+        stderr(&output).contains("failed to understand"),
+        "{}",
+        stderr(&output)
+    );
+    std::fs::write(&file, record).unwrap();
+    assert_eq!(machine.dev(&["up"])["url"], up["url"]);
+}

@@ -94,6 +94,16 @@ fn a_dead_server_is_replaced() {
     assert_ne!(first, second);
     PgConnection::establish(&second).unwrap();
     wait_until("what the dead server leaves goes", || !exists(&record));
+
+    // A start removes the records of all servers that are gone, and locks of starts that failed.
+    kill(&machine.record("test"));
+    fs::write(machine.state().join("test-0.lock"), "").unwrap();
+    machine.run(&["url", "other"]);
+    let left: BTreeSet<_> = fs::read_dir(machine.state())
+        .unwrap()
+        .map(|entry| entry.unwrap().path().with_extension(""))
+        .collect();
+    assert_eq!(left.len(), 1, "{left:?}");
 }
 
 #[test]
@@ -101,7 +111,7 @@ fn checkouts_have_servers_of_their_own() {
     let (one, two) = (Machine::new(), Machine::new());
     let url = one.run(&["url", "shop"]);
     assert_ne!(url, two.run(&["url", "shop"]));
-    assert_eq!(two.run(&["stop"]), "stopped 1 servers");
+    assert_eq!(two.run(&["stop"]), "stopped 1 server");
     PgConnection::establish(&url).unwrap();
     assert_eq!(one.run(&["url", "shop"]), url);
 }
