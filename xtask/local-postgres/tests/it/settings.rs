@@ -1,4 +1,8 @@
 use std::fs;
+use std::io::{Read, Write};
+use std::os::unix::net::UnixListener;
+use std::path::Path;
+use std::time::{Duration, Instant};
 
 use crate::machine::{Machine, stderr};
 
@@ -64,6 +68,52 @@ fn a_provider_that_is_forced_and_missing_is_an_error_with_a_remedy() {
     ]);
     assert_eq!(code, Some(2), "{message}");
     assert!(message.contains("LOCAL_POSTGRES_BIN"), "{message}");
+}
+
+/// A Docker daemon that answers pings, and stops, or hangs, when it is asked for more.
+fn daemon_that_stops(socket: &Path, hangs: bool) {
+    let listener = UnixListener::bind(socket).unwrap();
+    let socket = socket.to_owned();
+    std::thread::spawn(move || {
+        let mut stopped = Vec::new();
+        while let Ok((mut stream, _)) = listener.accept() {
+            let mut request = [0; 4096];
+            while let Ok(length @ 1..) = stream.read(&mut request) {
+                let ping = request[..length]
+                    .windows(6)
+                    .any(|window| window == b"/_ping");
+                if !ping || !stopped.is_empty() {
+                    if !hangs {
+                        fs::remove_file(&socket).unwrap();
+                        return;
+                    }
+                    stopped.push(stream);
+                    break;
+                }
+                let answer = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nOK";
+                stream.write_all(answer.as_bytes()).unwrap();
+            }
+        }
+    });
+}
+
+#[test]
+fn a_daemon_that_stops_in_the_middle_is_named() {
+    for (hangs, cause) in [(false, ""), (true, "no answer within 5 seconds")] {
+        let folder = tempfile::tempdir().unwrap();
+        let socket = folder.path().join("docker.sock");
+        daemon_that_stops(&socket, hangs);
+        let start = Instant::now();
+        let (code, message) = error(&[
+            ("LOCAL_POSTGRES_PROVIDER", "docker"),
+            ("DOCKER_HOST", &format!("unix://{}", socket.display())),
+        ]);
+        assert_eq!(code, Some(2), "{message}");
+        for part in ["failed to reach the Docker daemon", cause, "start Docker"] {
+            assert!(message.contains(part), "{message}");
+        }
+        assert!(start.elapsed() < Duration::from_secs(20), "{message}");
+    }
 }
 
 #[test]
