@@ -110,7 +110,7 @@ impl Section {
             .arg(self.config_file(service, bench)?);
         let what = format!(
             "print `{}` of service `{}`",
-            self.path.display(),
+            database.shown(&self.path),
             service.name
         );
         let output = tools::output(&mut command, &what, |text| database.clean(text))?;
