@@ -1,6 +1,6 @@
 //! `db schema`: what it writes is what plain Diesel writes.
 
-use crate::support::{PRINT, Workspace};
+use crate::support::{PRINT, Workspace, diesel_program};
 
 const NOTES: &str = "services/notes/src/schema.rs";
 const USER: &str = "services/user/src/schema.rs";
@@ -198,6 +198,14 @@ fn nothing_of_the_surroundings_leaks_in() {
         assert!(text.contains("body -> Text,"), "{text}");
         assert!(!text.contains("DEBUG"), "{text}");
     }
+    // By default the tool works below the root, where Diesel would find the root's own file.
+    workspace.write(".env", "PGSSLMODE=nonsense\n");
+    let mut command = workspace.command("schema --check");
+    command
+        .env_remove("CARGO_TARGET_DIR")
+        .env("DIESEL_CLI", diesel_program());
+    workspace.run(command, 0);
+    assert!(workspace.list("target/xtask-tools/run").is_empty());
 }
 
 #[test]

@@ -161,10 +161,7 @@ impl Workspace {
         database: &TestDatabase,
         arguments: &[&str],
     ) -> String {
-        let installed = target().join("xtask-tools/diesel_cli-2.3.14/bin/diesel");
-        let chosen = std::env::var_os("DIESEL_CLI").map(PathBuf::from);
-        let installed = Some(installed).filter(|path| path.is_file());
-        let run = Command::new(chosen.or(installed).unwrap_or("diesel".into()))
+        let run = Command::new(diesel_program())
             .args(arguments)
             .current_dir(self.path(folder))
             .env("DATABASE_URL", database.url())
@@ -232,6 +229,20 @@ pub(crate) fn wait_until(child: &mut Child, mut done: impl FnMut() -> bool) {
         std::thread::sleep(std::time::Duration::from_millis(50));
     }
     panic!("waited for half a minute");
+}
+
+/// The Diesel CLI that the tool uses, once it has run: it may have installed it.
+pub(crate) fn diesel_program() -> PathBuf {
+    let chosen = std::env::var_os("DIESEL_CLI").map(PathBuf::from);
+    let installed = target().join("xtask-tools/diesel_cli-2.3.14/bin/diesel");
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let on_path = std::env::split_paths(&path).map(|folder| folder.join("diesel"));
+    chosen
+        .into_iter()
+        .chain([installed])
+        .chain(on_path)
+        .find(|path| path.is_file())
+        .unwrap()
 }
 
 /// The folder above the one of the binary under test.
