@@ -110,7 +110,7 @@ impl Section {
             .arg(self.config_file(service, bench)?);
         let what = format!(
             "print `{}` of service `{}`",
-            self.path.display(),
+            database.shown(&self.path),
             service.name
         );
         let output = tools::output(&mut command, &what, |text| database.clean(text))?;
@@ -181,8 +181,7 @@ impl SchemaFile {
         for number in 1.. {
             let pair = (found.as_mut().and_then(Iterator::next), printed.next());
             match pair {
-                // A missing file differs even from nothing.
-                (None, None) => return self.found.is_none().then_some((1, None, None)),
+                (None, None) => return None,
                 (is, should) if is != should => return Some((number, is, should)),
                 _ => {}
             }

@@ -99,7 +99,7 @@ impl Section {
             Some(_) => Ok(file),
             None => Err(Failure::usage(format!(
                 "failed to read `{}`: there is no such file",
-                self.path.display()
+                database.shown(&self.path)
             ))
             .help(format!("run `cargo xtask db schema {}`", service.name))),
         }
@@ -127,7 +127,10 @@ impl Section {
             .arg(&folder)
             .arg("--config-file")
             .arg(self.config_file(service, bench)?);
-        let what = format!("compare `{}` with the migrations", self.path.display());
+        let what = format!(
+            "compare `{}` with the migrations",
+            database.shown(&self.path)
+        );
         tools::output(&mut command, &what, |text| database.clean(text))?;
         let read = |name| std::fs::read_to_string(folder.join("1_diff").join(name));
         let script = Script {

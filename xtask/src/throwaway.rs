@@ -14,7 +14,7 @@
 //! bookkeeping table is there, as after `diesel migration run`.
 
 use std::hash::{BuildHasher as _, Hasher as _, RandomState};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::apply;
 use crate::context::Context;
@@ -239,6 +239,11 @@ impl ThrowawayDatabase<'_> {
     /// For the environment of a child process; never for its arguments.
     pub(crate) fn url_with_password(&self) -> String {
         self.params.url_with_password()
+    }
+
+    /// A path as it is shown to a person.
+    pub(crate) fn shown(&self, path: &Path) -> String {
+        self.context.workspace.shown(path)
     }
 
     /// `text`, such as a child's output, without the password and without the database's private name.

@@ -214,6 +214,9 @@ ALTER TYPE mood ADD VALUE 'fine' BEFORE 'bad';
 -- type public.mood
 ALTER TYPE mood RENAME VALUE 'bad' TO 'sad';
 
+-- type public.mood
+ALTER TYPE mood RENAME VALUE 'good' TO 'x'; ALTER TYPE mood RENAME VALUE 'bad' TO 'good'; ALTER TYPE mood RENAME VALUE 'x' TO 'bad';
+
 -- type public.other
 CREATE TYPE other AS ENUM ();
 

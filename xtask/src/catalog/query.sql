@@ -8,7 +8,6 @@ space AS MATERIALIZED (
 rel AS MATERIALIZED (
     SELECT c.* FROM pg_class c
     WHERE c.relnamespace IN (SELECT oid FROM space) AND c.relkind IN ('r', 'p', 'f', 'v', 'm', 'S')
-        AND c.relname <> '__diesel_schema_migrations'
         AND NOT EXISTS (SELECT FROM member m WHERE (m.classid, m.objid) = ('pg_class'::regclass, c.oid))
 ),
 -- Without those that PostgreSQL makes itself: of arrays, of multiranges, of a table's rows.

@@ -96,8 +96,8 @@ fn sound_migrations_have_no_findings_and_leave_nothing_on_the_server() {
     workspace.migration(
         "arc",
         "2026-01-04-000000_y",
-        "ALTER TABLE arc_items DROP COLUMN note2",
-        "ALTER TABLE arc_items ADD COLUMN note2 text",
+        "ALTER TABLE arc_items DROP COLUMN last",
+        "ALTER TABLE arc_items ADD COLUMN last int",
     );
     workspace.migration(
         "arc",
@@ -174,7 +174,8 @@ fn what_down_sql_forgets_is_named() {
             base,
             "DROP TABLE t; DROP TYPE mood; DROP FUNCTION touched;",
         );
-        workspace.migration(name, X, up, "\n-- Nothing to do.\nSELECT 1;\n");
+        let up = format!("{up};\nCREATE TABLE half (a int);");
+        workspace.migration(name, X, &up, "\n-- Half of it.\nDROP TABLE half;\n");
         // It is not put down to what comes later.
         workspace.migration(
             name,
@@ -201,7 +202,7 @@ fn what_down_sql_forgets_is_named() {
         assert!(found.3.contains(message), "{}", found.3);
     }
     // Beside the SQL it can be switched off, with a reason.
-    let down = "-- db-check-ignore not-undone: an enum value stays\nSELECT 1;\n";
+    let down = "-- db-check-ignore not-undone: an enum value stays\nDROP TABLE half;\n";
     workspace.write(&format!("services/s3/migrations/{X}/down.sql"), down);
     assert_eq!(findings(&workspace, "check s3"), []);
 }
