@@ -141,7 +141,7 @@ pub(crate) fn print(
 
 impl SchemaFile {
     /// # Errors
-    /// As for [`print`].
+    /// As for [`print()`].
     pub(crate) fn read(
         section: &Section,
         diesel: &Diesel,
