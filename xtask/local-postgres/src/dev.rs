@@ -51,6 +51,8 @@ pub struct Down {
     pub stopped: bool,
     /// Whether there was data, now removed.
     pub wiped: bool,
+    /// The superuser's URL that led to the removed data, and never will again.
+    pub url: Option<String>,
 }
 
 /// What is known about a development server.
@@ -158,6 +160,7 @@ pub fn down(workspace: &Path, wipe: bool) -> Result<Down> {
         return Ok(Down {
             stopped: false,
             wiped: false,
+            url: None,
         });
     };
     let folder = native::data_folder(&server.key)?;
@@ -181,6 +184,7 @@ pub fn down(workspace: &Path, wipe: bool) -> Result<Down> {
     Ok(Down {
         stopped,
         wiped: wipe,
+        url: wipe.then(|| provider::url(&record.password, record.port).into()),
     })
 }
 
