@@ -142,7 +142,7 @@ fn without_transaction(
 pub(crate) fn recover(session: &mut Session<'_>, migration: &Migration) -> Result<Option<Done>> {
     let unfinished = session
         .state
-        .unfinished()
+        .unfinished(&session.target.migrations)
         .into_iter()
         .find(|run| run.version == migration.version)
         .cloned();

@@ -36,19 +36,23 @@ pub(crate) fn destructive(
         .help(format!("{}: {}", url.origin, url.params))
         .help("if that is what you want, add `--force`"));
     }
-    named(given, &url.database, &format!("{what} in {}", url.params))
+    named(
+        given.yes.as_deref(),
+        &url.database,
+        &format!("{what} in {}", url.params),
+    )
 }
 
 /// Asks for `name`, unless `--yes` gives it.
 ///
 /// # Errors
 /// Another name, or nobody to ask.
-pub(crate) fn named(given: &Confirmation, name: &str, what: &str) -> Result<()> {
+pub(crate) fn named(yes: Option<&str>, name: &str, what: &str) -> Result<()> {
     let refused = |message: String| {
         Failure::new(Kind::NotConfirmed, message)
             .help(format!("nothing was changed; to confirm: --yes '{name}'"))
     };
-    match &given.yes {
+    match yes {
         Some(yes) if yes == name => return Ok(()),
         Some(yes) => {
             return Err(refused(format!(

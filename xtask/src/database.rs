@@ -289,15 +289,20 @@ impl State {
     }
 
     /// The last runs that failed or never finished, as long as nothing else has brought what they were for.
-    pub(crate) fn unfinished(&self) -> Vec<&Run> {
+    pub(crate) fn unfinished(&self, migrations: &Migrations) -> Vec<&Run> {
         let runs = self.ledger.iter().flat_map(|ledger| &ledger.runs);
         runs.filter(|run| run.is_last && !run.is_done())
             .filter(|run| {
+                // A migration that was given up, and a transactional one that did not revert, have left nothing.
+                let left = match run.direction.as_str() {
+                    "down" => run.outcome == "started",
+                    _ => migrations.get(&run.version).is_some(),
+                };
                 let applied = self
                     .applied
                     .iter()
                     .any(|applied| applied.version == run.version);
-                applied == (run.direction == "down")
+                left && applied == (run.direction == "down")
             })
             .collect()
     }

@@ -294,7 +294,10 @@ impl DatabaseUrl {
             ),
         )
         .help(format!("{}: {}", self.origin, self.params))
-        .help("is the server running? `cargo xtask db up` starts a local one")
+        .help(match self.params.is_local() {
+            true => "if the server is not running: `cargo xtask db up` starts the local one",
+            false => "check the host, the role and the password in that URL, and whether the server may be reached from here",
+        })
     }
 }
 

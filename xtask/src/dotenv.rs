@@ -10,8 +10,6 @@ use crate::failure::Result;
 /// Adds the variables to the `.env` at `root`, which begins as a copy of `.env.template` if it is not there yet: a line
 /// of the template that sets one of the variables gets its value in place. A value that is set stays as it is.
 ///
-/// Readable by its owner only. Written beside it and renamed, so that nobody sees half a file.
-///
 /// # Errors
 /// The files can't be read or written.
 pub(crate) fn add(root: &Path, variables: &[(String, String)]) -> Result<()> {
@@ -25,7 +23,12 @@ pub(crate) fn add(root: &Path, variables: &[(String, String)]) -> Result<()> {
             return Err(anyhow::anyhow!("failed to read `{}`: {error}", path.display()).into());
         }
     };
-    let text = merged(&text, variables);
+    replace(root, &merged(&text, variables))
+}
+
+/// Writes `.env`, readable by its owner only: beside it first and renamed, so that nobody sees half a file.
+fn replace(root: &Path, text: &str) -> Result<()> {
+    let path = root.join(".env");
     let temporary = root.join(format!(".env.{}.tmp", std::process::id()));
     let written = (|| {
         let mut options = std::fs::OpenOptions::new();
@@ -40,6 +43,38 @@ pub(crate) fn add(root: &Path, variables: &[(String, String)]) -> Result<()> {
         let _ = std::fs::remove_file(&temporary);
     }
     Ok(written.with_context(|| format!("failed to write `{}`", path.display()))?)
+}
+
+/// Empties the variables in the root's `.env` whose value begins with `prefix`, and gives their names. An empty variable
+/// counts as unset, and its line keeps its place.
+///
+/// # Errors
+/// The file can't be read or written.
+pub(crate) fn empty(root: &Path, prefix: &str) -> Result<Vec<String>> {
+    let path = root.join(".env");
+    let Ok(text) = std::fs::read_to_string(&path) else {
+        return Ok(Vec::new());
+    };
+    let mut names = Vec::new();
+    let mut out = String::new();
+    for line in text.lines() {
+        let ours = line.split_once('=').filter(|(_, value)| {
+            value
+                .trim_start_matches(['"', '\'', ' '])
+                .starts_with(prefix)
+        });
+        match ours {
+            Some((name, _)) => {
+                out.push_str(&format!("{name}=\n"));
+                names.push(name.trim().trim_start_matches("export ").to_owned());
+            }
+            None => out.push_str(&format!("{line}\n")),
+        }
+    }
+    if !names.is_empty() {
+        replace(root, &out)?;
+    }
+    Ok(names)
 }
 
 /// `text` with the variables: a line that sets one gets its value in place.

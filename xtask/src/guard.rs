@@ -41,6 +41,21 @@ pub(crate) fn before_connecting(
         return vec![failure];
     }
     let foreign = targets.iter().filter_map(|(service, url)| {
+        let maintenance = ["postgres", "template0", "template1"].contains(&url.database.as_str());
+        if maintenance && url.database != service.database {
+            let failure = refused(format!(
+                "refused: the URL of service `{}` names `{}`, which is the server's own database",
+                service.name, url.database
+            ));
+            return Some(
+                failure
+                    .help(format!("{}: {}", url.origin, url.params))
+                    .help(format!(
+                        "set {} to a database of its own, such as `{}`",
+                        service.variable, service.database
+                    )),
+            );
+        }
         let owner = workspace.owner_by_name(service, &url.database)?;
         Some(
             refused(format!(
@@ -310,7 +325,7 @@ pub(crate) fn unedited(service: &Service, migrations: &Migrations, state: &State
         .collect::<Vec<_>>()
         .join(", ");
     Err(refused(format!("refused: edited since applied to the database of service `{}`: {list}", service.name))
-        .help("restore its text from git, and write the change as a new migration: cargo xtask db status shows which")
+        .help("restore its text with git, and write the change as a new migration")
         .help(format!(
             "or, if the database is already as the new text says: cargo xtask db migrate {} --accept-edited",
             service.name

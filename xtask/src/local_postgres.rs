@@ -29,6 +29,8 @@ pub(crate) struct Server {
 pub(crate) struct Stopped {
     pub(crate) stopped: bool,
     pub(crate) wiped: bool,
+    /// The URL of what was removed, with its password.
+    pub(crate) url: Option<String>,
 }
 
 /// Starts or finds the development server of the workspace.

@@ -103,6 +103,9 @@ fn main() -> ExitCode {
         }
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "xtask", &mut std::io::stdout());
+            if shell == clap_complete::Shell::Bash {
+                print!("{}", include_str!("cargo_xtask.bash"));
+            }
             ExitCode::SUCCESS
         }
     }

@@ -146,10 +146,18 @@ impl Migrations {
         );
         Err(match near.and_then(|version| self.get(version)) {
             Some(near) => failure.help(format!("did you mean {} (`{}`)?", near.version, near.name)),
-            None => failure.help(format!(
-                "`cargo xtask db status {}` shows its versions",
-                service.name
-            )),
+            None => {
+                let newest = self
+                    .0
+                    .iter()
+                    .rev()
+                    .take(5)
+                    .map(|migration| migration.version.as_str());
+                failure.help(format!(
+                    "its newest versions: {}",
+                    newest.collect::<Vec<_>>().join(", ")
+                ))
+            }
         })
     }
 
@@ -195,6 +203,30 @@ pub(crate) struct Plan<'m> {
 /// # Errors
 /// A missing or malformed file, or no such folder.
 pub(crate) fn migrations_folder(service: &Service) -> Result<PathBuf> {
+    let folder = declared_folder(service)?;
+    if folder.is_dir() {
+        return Ok(folder);
+    }
+    Err(Failure::usage(format!(
+        "the migrations folder `{}` of service `{}` does not exist",
+        folder.display(),
+        service.name
+    ))
+    .help(format!(
+        "create it, or mend `[migrations_directory] dir` in {}",
+        service.folder.join("diesel.toml").display()
+    ))
+    .help(format!(
+        "`cargo xtask db new {} NAME` makes it with its first migration",
+        service.name
+    )))
+}
+
+/// The migrations folder that `diesel.toml` names, which may not be there yet.
+///
+/// # Errors
+/// A missing or malformed file.
+pub(crate) fn declared_folder(service: &Service) -> Result<PathBuf> {
     let path = service.folder.join("diesel.toml");
     let text = match std::fs::read_to_string(&path) {
         Ok(text) => text,
@@ -216,19 +248,7 @@ pub(crate) fn migrations_folder(service: &Service) -> Result<PathBuf> {
     let dir = settings
         .migrations_directory
         .map_or_else(|| PathBuf::from("migrations"), |section| section.dir);
-    let folder = service.folder.join(dir);
-    if !folder.is_dir() {
-        return Err(Failure::usage(format!(
-            "the migrations folder `{}` of service `{}` does not exist",
-            folder.display(),
-            service.name
-        ))
-        .help(format!(
-            "create it, or mend `[migrations_directory] dir` in {}",
-            path.display()
-        )));
-    }
-    Ok(folder)
+    Ok(service.folder.join(dir))
 }
 
 fn read_migration(folder: &Path, name: String) -> Result<Migration> {

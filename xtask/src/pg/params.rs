@@ -30,6 +30,20 @@ impl Params {
     /// libpq's reason, without the parts that it quotes from the text: those may be a password.
     pub(crate) fn parse(text: &str) -> Result<Self, String> {
         let c_text = CString::new(text).map_err(|_| "it contains a NUL byte".to_owned())?;
+        match text.split_once("://") {
+            Some(("postgres" | "postgresql", _)) => {}
+            Some((scheme, _))
+                if scheme
+                    .chars()
+                    .all(|c| c.is_ascii_alphanumeric() || c == '+') =>
+            {
+                return Err(format!("it starts with {scheme}://, not with postgres://"));
+            }
+            _ if !text.contains('=') => {
+                return Err("it does not start with postgres://".to_owned());
+            }
+            _ => {}
+        }
         let mut error: *mut c_char = ptr::null_mut();
         // SAFETY: both pointers are valid for the call; the result is freed below.
         let options = unsafe { pq_sys::PQconninfoParse(c_text.as_ptr(), &raw mut error) };

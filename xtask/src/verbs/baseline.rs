@@ -60,6 +60,7 @@ fn baseline(context: &Context, target: &Target<'_>, args: &Args) -> Result<Strin
         .help(format!("{}: {}", url.origin, url.params))
         .help(format!("run `cargo xtask db migrate {}`", service.name)));
     }
+    let owned = session.state.owner().is_some();
     let mut session = session.claim()?;
     let pending = target.migrations.plan(&session.state.versions()).pending;
     let wanted = pending.into_iter().filter(|migration| {
@@ -82,7 +83,11 @@ fn baseline(context: &Context, target: &Target<'_>, args: &Args) -> Result<Strin
     }
     session.connection.execute("COMMIT").map_err(failed)?;
     Ok(match marked {
-        0 => "claimed; nothing was marked".to_owned(),
+        0 if owned => format!("already service `{}`'s; nothing to mark", service.name),
+        0 => format!(
+            "{GOOD}claimed{GOOD:#} for service `{}`; nothing was marked",
+            service.name
+        ),
         number => format!(
             "{GOOD}marked {} as applied{GOOD:#}, without running",
             count(number, "migration")

@@ -1,10 +1,9 @@
 //! `db down`: stop the local development server.
 
-use crate::confirm::{self, Confirmation};
 use crate::context::Context;
 use crate::failure::{Failure, Result};
-use crate::local_postgres;
 use crate::report::Report;
+use crate::{confirm, dotenv, local_postgres};
 
 /// Stop the local development server; its data stays
 #[derive(clap::Args)]
@@ -12,8 +11,9 @@ pub(crate) struct Args {
     /// Remove the server's data, too: every database on it; asks for the name of the workspace's folder
     #[arg(long)]
     wipe: bool,
-    #[command(flatten)]
-    confirmation: Confirmation,
+    /// Confirm `--wipe` with the name of the workspace's folder, instead of typing it
+    #[arg(long, value_name = "NAME", requires = "wipe")]
+    yes: Option<String>,
 }
 
 pub(crate) fn run(context: &Context, args: &Args) -> Result<Report, Vec<Failure>> {
@@ -34,14 +34,24 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<Report, Vec<Failure>
             workspace.root.display(),
             databases.join(", ")
         );
-        confirm::named(&args.confirmation, &name, &what)?;
+        confirm::named(args.yes.as_deref(), &name, &what)?;
     }
     let done = local_postgres::down(workspace, args.wipe)?;
-    Ok(Report::data(match (done.stopped, done.wiped) {
-        (_, true) => "the local server is stopped, its data removed; .env still has its URLs\n",
+    // URLs that lead nowhere any more would stop the next `db up`.
+    let emptied = match done.url.as_deref().and_then(|url| url.rsplit_once('/')) {
+        Some((server, _)) => dotenv::empty(&workspace.root, &format!("{server}/"))?,
+        None => Vec::new(),
+    };
+    let mut said = match (done.stopped, done.wiped) {
+        (_, true) => "the local server is stopped, its data removed",
         (true, false) => {
-            "the local server is stopped; its data stays, `cargo xtask db up` starts it again\n"
+            "the local server is stopped; its data stays, `cargo xtask db up` starts it again"
         }
-        (false, false) => "the local server was not running\n",
-    }))
+        (false, false) => "the local server was not running",
+    }
+    .to_owned();
+    if !emptied.is_empty() {
+        said.push_str(&format!("; emptied in .env: {}", emptied.join(", ")));
+    }
+    Ok(Report::data(said + "\n"))
 }

@@ -148,8 +148,9 @@ fn migrate(
 ) -> Result<Outcome> {
     let step = context.progress.step(&target.service.name);
     let mut session = Session::open(context, target, &step, idle)?;
+    let mut details = Vec::new();
     if accept {
-        accept_edited(&mut session)?;
+        details = accept_edited(&mut session)?;
     } else {
         guard::unedited(target.service, &target.migrations, &session.state)?;
     }
@@ -206,8 +207,9 @@ fn migrate(
             duration(time)
         ),
     };
+    details.extend(done.iter().map(detail));
     Ok(Outcome {
-        details: done.iter().map(detail).collect(),
+        details,
         failure,
         ..outcome(target, summary)
     })
@@ -222,7 +224,9 @@ pub(crate) fn detail(done: &Done) -> String {
     line
 }
 
-fn accept_edited(session: &mut Session<'_>) -> Result<()> {
+/// Gives a line for each edit that is acknowledged.
+fn accept_edited(session: &mut Session<'_>) -> Result<Vec<String>> {
+    let mut accepted = Vec::new();
     let target = session.target;
     for version in session.state.edited(&target.migrations) {
         let applied = session
@@ -238,9 +242,14 @@ fn accept_edited(session: &mut Session<'_>) -> Result<()> {
                 &applied.run_on,
             )
             .map_err(|error| target.failed("acknowledge an edit in", &error))?;
+            accepted.push(format!(
+                "{}  its new text is accepted as the applied one",
+                migration.name
+            ));
         }
     }
-    session.read_again()
+    session.read_again()?;
+    Ok(accepted)
 }
 
 fn listed(target: &Target<'_>, pending: &[&Migration]) -> Outcome {

@@ -7,7 +7,7 @@ use anyhow::Context as _;
 
 use crate::context::Context;
 use crate::failure::{Failure, Result};
-use crate::migrations::{Migration, Migrations, migrations_folder};
+use crate::migrations::{Migration, Migrations, declared_folder, migrations_folder};
 use crate::print_schema;
 use crate::report::{NOTE, Report};
 use crate::schema_diff::{self, Script};
@@ -43,6 +43,21 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<Report, Vec<Failure>
 fn make(context: &Context, args: &Args) -> Result<Report> {
     let service = context.workspace.service(&args.service)?;
     check_name(&args.name)?;
+    let parent = declared_folder(service)?;
+    let is_first = !parent.exists();
+    if is_first {
+        std::fs::create_dir_all(&parent)
+            .with_context(|| format!("failed to create `{}`", parent.display()))?;
+    }
+    let made = make_in(context, args, service);
+    if is_first && made.is_err() {
+        // Nothing stays of what came to nothing; a folder with something in it is not removed.
+        let _ = std::fs::remove_dir(&parent);
+    }
+    made
+}
+
+fn make_in(context: &Context, args: &Args, service: &Service) -> Result<Report> {
     let migrations = Migrations::read(service)?;
     let folder = next_folder(context, service, &migrations, &args.name)?;
     let script = match args.diff {

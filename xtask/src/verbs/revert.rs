@@ -4,7 +4,7 @@ use crate::apply::{self, Done};
 use crate::confirm::{self, Confirmation};
 use crate::context::{Context, Target};
 use crate::database::State;
-use crate::failure::{Failure, Result};
+use crate::failure::{Failure, Kind, Result};
 use crate::guard;
 use crate::migrations::Migration;
 use crate::progress::Step;
@@ -65,7 +65,7 @@ fn revert(context: &Context, target: &Target<'_>, args: &Args) -> Outcome {
         )?;
         // Also when a number reaches that far. The one migration of a new service is its author's to try out.
         let number = choose(&state)?.len();
-        if args.all || (number > 1 && number == state.applied.len()) {
+        if number > 0 && number == state.applied.len() && (args.all || number > 1) {
             let what = format!("every table and row of {}", count(number, "migration"));
             confirm::destructive(&args.confirmation, &target.url, target.service, &what)?;
         }
@@ -77,6 +77,7 @@ fn revert(context: &Context, target: &Target<'_>, args: &Args) -> Outcome {
     })();
     let time = done.iter().map(|done: &Done| done.duration).sum();
     let summary = match (&result, done.len()) {
+        (Err(failure), 0) if failure.kind != Kind::Migration => "not reverted".to_owned(),
         (Err(_), number) => format!("failed after {}", count(number, "migration")),
         (Ok(()), 0) => "nothing to revert".to_owned(),
         (Ok(()), number) => format!(

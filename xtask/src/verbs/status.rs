@@ -124,10 +124,13 @@ fn describe(context: &Context, target: &Target<'_>, state: Option<&State>) -> Se
     for refusal in guard::before_connecting(&context.workspace, &pair) {
         status.problems.push(refusal.message);
     }
-    if let Err(refusal) = guard::owned(&context.workspace, service, url, migrations, state)
-        && !status.problems.contains(&refusal.message)
-    {
-        status.problems.push(refusal.message);
+    let owned = guard::owned(&context.workspace, service, url, migrations, state);
+    if let Err(refusal) = owned {
+        if status.problems.is_empty() {
+            status.problems.push(refusal.message);
+        }
+        // What is pending in another's database means nothing.
+        return status;
     }
     for late in plan.out_of_order {
         status.problems.push(format!(
@@ -135,7 +138,7 @@ fn describe(context: &Context, target: &Target<'_>, state: Option<&State>) -> Se
             late.name
         ));
     }
-    for run in state.unfinished() {
+    for run in state.unfinished(migrations) {
         status.problems.push(match run.outcome.as_str() {
             "failed" => format!(
                 "the last run of {} failed: {}",
@@ -235,7 +238,7 @@ fn table(services: &[ServiceStatus]) -> String {
 /// The beginning of a problem, for the table.
 fn short(problem: &str) -> String {
     let line = problem.lines().next().unwrap_or_default();
-    match line.char_indices().nth(48) {
+    match line.char_indices().nth(60) {
         Some((at, _)) => format!("{}…", &line[..at]),
         None => line.to_owned(),
     }

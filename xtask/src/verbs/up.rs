@@ -18,7 +18,7 @@ pub(crate) fn run(mut context: Context, _: &Args) -> Result<Report, Vec<Failure>
     // Before anything is started: a variable for another machine is a reason to stop.
     let missing = services_without_url(&context, &services)?;
     context.progress.line(
-        "starting the local PostgreSQL server (the first time, cargo builds what runs it: minutes)",
+        "looking for the local PostgreSQL server (the first time, cargo builds what runs it: minutes)",
     );
     let server = local_postgres::up(&context.workspace)?;
     let base = Params::parse(&server.url).map_err(|reason| {

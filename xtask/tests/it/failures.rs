@@ -399,3 +399,26 @@ fn a_server_that_ends_the_session_is_quoted() {
         .exits(1)
         .says("2026-01-03-000000_end was interrupted");
 }
+
+#[test]
+fn a_failed_migration_that_was_given_up_is_no_problem_any_more() {
+    let workspace = Workspace::with(&["arc"]);
+    workspace.db("create").exits(0);
+    workspace.migration(
+        "arc",
+        "2026-01-03-000000_bad",
+        "CREATE nonsense;",
+        "SELECT 1;",
+    );
+    workspace.db("migrate").exits(4);
+    workspace
+        .db("status --exit-code")
+        .exits(1)
+        .says("2026-01-03-000000_bad failed");
+    workspace.remove("services/arc/migrations/2026-01-03-000000_bad");
+    workspace.db("status --exit-code").exits(0);
+    workspace
+        .db("history arc")
+        .exits(0)
+        .says("2026-01-03-000000_bad");
+}

@@ -177,10 +177,7 @@ fn somebody_elses_tables_are_refused_until_they_are_made_the_baseline() {
         .exits(0)
         .says("marked 1 migration as applied");
     workspace.db("migrate").exits(0).says("applied 1 migration");
-    workspace
-        .db("baseline arc")
-        .exits(0)
-        .says("nothing was marked");
+    workspace.db("baseline arc").exits(0).says("nothing");
     workspace
         .db("history arc")
         .exits(0)
@@ -388,7 +385,7 @@ fn an_empty_database_is_no_baseline() {
     workspace
         .db("baseline arc --claim-only")
         .exits(0)
-        .says("nothing was marked");
+        .says("nothing");
     workspace
         .db("migrate")
         .exits(0)
@@ -447,4 +444,20 @@ fn identity_needs_no_privilege_and_no_address() {
     assert_eq!(workspace.value(&shared, WRITTEN), "0");
     workspace.execute("postgres", &format!("DROP DATABASE {shared} WITH (FORCE)"));
     workspace.execute("postgres", &format!("DROP ROLE {role}"));
+}
+
+#[test]
+fn the_servers_own_database_is_nobodys() {
+    let mut workspace = Workspace::with(&["arc"]);
+    let url = workspace.get("ARC_DATABASE_URL");
+    let (server, _) = url.rsplit_once('/').unwrap();
+    for database in ["postgres", "template1"] {
+        workspace.set("ARC_DATABASE_URL", &format!("{server}/{database}"));
+        for command in ["create", "migrate", "baseline arc"] {
+            workspace
+                .db(command)
+                .exits(6)
+                .says("which is the server's own database");
+        }
+    }
 }

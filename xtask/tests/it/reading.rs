@@ -155,6 +155,13 @@ fn help_and_completions_know_every_verb() {
     )
     .exits(0)
     .stdout;
+    // As a shell does it for `cargo xtask db mig<Tab>`.
+    let mut bash = std::process::Command::new("bash");
+    bash.arg("-c").arg(
+        "source /dev/stdin <<<\"$0\"; COMP_WORDS=(cargo xtask db mig); COMP_CWORD=3; _cargo_xtask cargo mig db; echo \"${COMPREPLY[*]}\"",
+    );
+    let completed = Run::of(&mut workspace.prepared(bash, &[&completions]), "complete");
+    assert_eq!(completed.stdout, "migrate\n", "{completed:?}");
     for verb in [
         "up", "down", "create", "migrate", "revert", "redo", "status", "history", "baseline",
         "wait",

@@ -156,7 +156,9 @@ impl Workspace {
             .env_clear();
         // Also what says how to run PostgreSQL, and how cargo builds what runs it.
         let kept = |name: &str| {
-            ["PATH", "HOME", "CARGO_TARGET_DIR", "OPENSSL_NO_VENDOR"].contains(&name)
+            ["PATH", "HOME", "OPENSSL_NO_VENDOR"].contains(&name)
+                || name.starts_with("CARGO_")
+                || name.starts_with("RUSTUP_")
                 || name.starts_with("LOCAL_POSTGRES_")
         };
         command.envs(std::env::vars().filter(|(name, _)| kept(name)));

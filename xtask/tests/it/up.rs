@@ -122,6 +122,22 @@ fn it_ends_with_migrated_databases_and_data_survives() {
         longer.starts_with(&env) && longer.contains("LATE_DATABASE_URL="),
         "{longer}"
     );
+    // What is wiped is not looked for afterwards, and the lines keep their places.
+    let name =
+        up.0.path("")
+            .file_name()
+            .unwrap()
+            .to_string_lossy()
+            .into_owned();
+    up.0.db(&format!("down --wipe --yes {name}"))
+        .exits(0)
+        .says("emptied in .env: ORDER_DATABASE_URL, MY_TEAM_DATABASE_URL, LATE_DATABASE_URL");
+    let emptied = std::fs::read_to_string(up.0.path(".env")).unwrap();
+    assert_eq!(
+        emptied,
+        "# ours\nORDER_DATABASE_URL=\nOTHER=kept\nMY_TEAM_DATABASE_URL=\nLATE_DATABASE_URL=\n"
+    );
+    up.0.db("up").exits(0).says("created");
 }
 
 #[test]
