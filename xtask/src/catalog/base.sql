@@ -48,7 +48,7 @@ CREATE OPERATOR CLASS by_pair FOR TYPE int USING btree FAMILY family AS OPERATOR
     OPERATOR 4 >=, OPERATOR 5 >, FUNCTION 1 btint4cmp(int, int);
 CREATE FUNCTION to_mood(int) RETURNS mood LANGUAGE sql AS $$SELECT 'good'::mood$$;
 CREATE CAST (int AS mood) WITH FUNCTION to_mood(int);
-CREATE COLLATION german (provider = icu, locale = 'de');
+CREATE COLLATION german FROM "C";
 CREATE CONVERSION old FOR 'LATIN1' TO 'UTF8' FROM iso8859_1_to_utf8;
 CREATE TEXT SEARCH DICTIONARY words (TEMPLATE = simple, stopwords = english);
 CREATE TEXT SEARCH CONFIGURATION searching (COPY = simple);

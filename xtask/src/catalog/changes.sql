@@ -42,6 +42,7 @@ DROP TABLE app.t; CREATE TABLE app.t (a int) USING heap_too; REVOKE ALL ON app.t
 -- index public.part_1_v_idx
 -- table public.part_1
 -- table constraint part_k_fkey on public.part_1
+--18 table constraint part_k_not_null on public.part_1
 ALTER TABLE part DETACH PARTITION part_1;
 
 -- table public.part_1
@@ -54,6 +55,7 @@ CREATE TABLE part_3 PARTITION OF part_2 DEFAULT;
 -- column public.child.id
 -- column public.child.kept
 -- table public.child
+--18 table constraint parent_id_not_null on public.child
 ALTER TABLE child NO INHERIT parent;
 
 -- column public.t.extra
@@ -284,6 +286,10 @@ DROP OPERATOR CLASS by_pair USING btree;
 DROP CAST (int AS mood); CREATE CAST (int AS mood) WITH FUNCTION to_mood(int) AS ASSIGNMENT;
 
 -- collation public.german
+DROP COLLATION german; CREATE COLLATION german FROM "POSIX";
+
+--if EXISTS (SELECT FROM pg_collation WHERE collprovider = 'i' AND collname <> 'unicode')
+-- collation public.german
 DROP COLLATION german; CREATE COLLATION german (provider = icu, locale = 'de-AT');
 
 -- conversion public.old
@@ -481,5 +487,118 @@ DROP ACCESS METHOD heap_too;
 -- language sql_too
 CREATE TRUSTED LANGUAGE sql_too HANDLER plpgsql_call_handler;
 
--- transform for integer on language sql
+-- transform for integer language sql
 CREATE TRANSFORM FOR int LANGUAGE sql (FROM SQL WITH FUNCTION prsd_lextype(internal));
+
+-- default privileges of the owner on types
+ALTER DEFAULT PRIVILEGES REVOKE USAGE ON TYPES FROM PUBLIC;
+
+--if current_setting('server_version_num')::int >= 170000
+-- grants table public.t
+GRANT MAINTAIN ON t TO catalog_reader;
+
+--if current_setting('server_version_num')::int >= 170000
+-- event trigger enter
+CREATE EVENT TRIGGER enter ON login EXECUTE FUNCTION on_ddl(); ALTER EVENT TRIGGER enter DISABLE;
+
+--if current_setting('server_version_num')::int >= 170000
+-- table public.part
+ALTER TABLE part SET ACCESS METHOD heap_too;
+
+--if current_setting('server_version_num')::int >= 170000
+-- domain constraint there on public.email
+-- type public.email
+ALTER DOMAIN email ADD CONSTRAINT there NOT NULL;
+
+--if current_setting('server_version_num')::int >= 180000
+-- column public.unlogged.a
+-- table constraint there on public.unlogged
+ALTER TABLE unlogged ADD CONSTRAINT there NOT NULL a;
+
+--if current_setting('server_version_num')::int >= 180000
+-- column public.unlogged.a
+ALTER TABLE unlogged ADD NOT NULL a;
+
+--if current_setting('server_version_num')::int >= 180000
+-- table constraint there on public.t
+ALTER TABLE t RENAME CONSTRAINT t_name_not_null TO there;
+
+--if current_setting('server_version_num')::int >= 180000
+-- table constraint t_name_not_null on public.t
+ALTER TABLE t ALTER name DROP NOT NULL, ADD CONSTRAINT t_name_not_null NOT NULL name NOT VALID;
+
+--if current_setting('server_version_num')::int >= 180000
+-- table constraint t_name_not_null on public.t
+ALTER TABLE t ALTER name DROP NOT NULL, ADD NOT NULL name NO INHERIT;
+
+--if current_setting('server_version_num')::int >= 180000
+-- table constraint parent_id_not_null on public.child
+ALTER TABLE child ALTER id SET NOT NULL;
+
+--if current_setting('server_version_num')::int >= 180000
+-- comment table constraint t_name_not_null on public.t
+COMMENT ON CONSTRAINT t_name_not_null ON t IS 'why';
+
+--if current_setting('server_version_num')::int >= 180000
+-- column public.t.tripled
+ALTER TABLE t ADD tripled int GENERATED ALWAYS AS (parent_id * 3);
+
+--if current_setting('server_version_num')::int >= 180000
+-- column public.t.doubled
+-- column order public.t
+ALTER TABLE t DROP doubled; ALTER TABLE t ADD doubled int GENERATED ALWAYS AS (parent_id * 2) VIRTUAL;
+
+--if current_setting('server_version_num')::int >= 180000
+-- column public.t.span
+-- table constraint t_span_during on public.t
+ALTER TABLE t ADD span int4range, ADD CONSTRAINT t_span_during UNIQUE (span, during WITHOUT OVERLAPS);
+
+--if current_setting('server_version_num')::int >= 180000
+-- table constraint t_price on public.t
+ALTER TABLE t DROP CONSTRAINT t_price, ADD CONSTRAINT t_price CHECK (price > 0) NOT ENFORCED;
+
+--if current_setting('server_version_num')::int >= 180000
+-- table constraint t_parent on public.t
+ALTER TABLE t ALTER CONSTRAINT t_parent NOT ENFORCED;
+
+--if current_setting('server_version_num')::int >= 180000
+-- publication news
+ALTER PUBLICATION news SET (publish_generated_columns = stored);
+
+--if current_setting('server_version_num')::int >= 180000
+-- default privileges of the owner on large objects
+ALTER DEFAULT PRIVILEGES GRANT SELECT ON LARGE OBJECTS TO catalog_reader;
+
+--if current_setting('server_version_num')::int >= 180000
+-- index public.booking_key
+-- table constraint booking_key on public.booking
+-- table constraint guest_booking on public.guest
+ALTER TABLE booking DROP CONSTRAINT booking_key CASCADE, ADD CONSTRAINT booking_key PRIMARY KEY (room, during);
+
+--if current_setting('server_version_num')::int >= 180000
+-- table constraint guest_booking on public.guest
+ALTER TABLE guest DROP CONSTRAINT guest_booking;
+
+--if current_setting('server_version_num')::int >= 180000
+-- table constraint guest_booking on public.guest
+ALTER TABLE guest ALTER CONSTRAINT guest_booking NOT ENFORCED;
+
+--if current_setting('server_version_num')::int >= 180000
+-- table constraint guest_seen on public.guest
+ALTER TABLE guest DROP CONSTRAINT guest_seen, ADD CONSTRAINT guest_seen CHECK (seen > 0);
+
+--if current_setting('server_version_num')::int >= 180000
+-- table constraint guest_room on public.guest
+ALTER TABLE guest VALIDATE CONSTRAINT guest_room;
+
+--if current_setting('server_version_num')::int >= 180000
+-- table constraint guest_there on public.guest
+ALTER TABLE guest ALTER CONSTRAINT guest_there INHERIT;
+
+--if current_setting('server_version_num')::int >= 180000
+-- column public.guest.often
+ALTER TABLE guest DROP often, ADD often int GENERATED ALWAYS AS (seen * 3) VIRTUAL;
+
+--if current_setting('server_version_num')::int >= 180000
+-- column public.guest.often
+ALTER TABLE guest DROP often, ADD often int GENERATED ALWAYS AS (seen * 2) STORED;

@@ -6,16 +6,19 @@ SELECT coalesce(json_agg(json_build_array(x.kind, x.name, x.parent_kind, x.paren
     FROM object o
     CROSS JOIN LATERAL pg_identify_object(o.class, o.object, o.sub) i0
     LEFT JOIN LATERAL pg_identify_object(nullif(o.parent_class, 0), o.parent, CASE WHEN o.aspect IS NULL THEN 0 ELSE o.sub END) p0 ON true
-    -- "table column", "view column", "foreign table column" are all columns to us.
-    CROSS JOIN LATERAL (SELECT regexp_replace(i0.type, '^(table|.* table|.*view) column$', 'column') AS type, i0.identity) i
-    CROSS JOIN LATERAL (SELECT regexp_replace(p0.type, '^(table|.* table|.*view) column$', 'column') AS type, p0.identity) p
+    -- "table column", "view column", "foreign table column" are all columns to us. A transform is "on language" or, from
+    -- some version on, "language".
+    CROSS JOIN LATERAL (SELECT regexp_replace(i0.type, '^(table|.* table|.*view) column$', 'column') AS type,
+        regexp_replace(i0.identity, '^(for .*) on language ', '\1 language ') AS identity) i
+    CROSS JOIN LATERAL (SELECT regexp_replace(p0.type, '^(table|.* table|.*view) column$', 'column') AS type,
+        regexp_replace(p0.identity, '^(for .*) on language ', '\1 language ') AS identity) p
     WHERE i0.identity !~ '(^|[ (])db_ledger(\.|$)' AND i0.identity !~ '\m__diesel_schema_migrations'
     UNION ALL -- default privileges, by role, schema and kind of object
     SELECT 'default privileges',
         concat_ws(' ', CASE WHEN a.defaclrole IN (d.datdba, me.oid) THEN 'of the owner' ELSE 'of ' || pg_get_userbyid(a.defaclrole) END,
             'in schema ' || nullif(a.defaclnamespace, 0)::regnamespace, 'on',
             CASE a.defaclobjtype WHEN 'r' THEN 'tables' WHEN 'S' THEN 'sequences' WHEN 'f' THEN 'functions'
-                WHEN 'T' THEN 'types' WHEN 'n' THEN 'schemas' ELSE a.defaclobjtype::text END),
+                WHEN 'T' THEN 'types' WHEN 'n' THEN 'schemas' WHEN 'L' THEN 'large objects' ELSE a.defaclobjtype::text END),
         NULL, NULL,
         coalesce((SELECT string_agg(concat(e.privilege_type, ' TO ', e.grantee, CASE WHEN e.is_grantable THEN ' WITH GRANT OPTION' END),
                 '; ' ORDER BY e.grantee, e.privilege_type)

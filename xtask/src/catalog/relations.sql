@@ -82,8 +82,11 @@ SELECT NULL, 'pg_constraint'::regclass, c.oid, 0, 'pg_class'::regclass, r.oid, c
 FROM rel r JOIN pg_constraint c ON c.conrelid = r.oid
 -- A trigger is listed as such; a foreign key that a partition has from its parent is the parent's.
 WHERE c.contype <> 't' AND NOT (c.contype = 'f' AND c.conparentid <> 0)
-    AND (c.contype <> 'n' OR c.connoinherit OR NOT c.convalidated OR c.conname <> format('%s_%s_not_null', r.relname,
-        (SELECT a.attname FROM pg_attribute a WHERE (a.attrelid, a.attnum) = (r.oid, c.conkey[1]))))
+    -- From 18 on, NOT NULL is a constraint. One that is inherited is the parent's, and goes by its name.
+    AND (c.contype <> 'n' OR c.connoinherit OR NOT c.convalidated OR (c.conislocal AND (
+        (c.coninhcount > 0 AND NOT r.relispartition)
+        OR c.conname <> format('%s_%s_not_null', r.relname,
+            (SELECT a.attname FROM pg_attribute a WHERE (a.attrelid, a.attnum) = (r.oid, c.conkey[1]))))))
 
 UNION ALL -- indexes; one that belongs to a constraint is listed for what the constraint does not say
 SELECT NULL, 'pg_class'::regclass, i.indexrelid, 0,

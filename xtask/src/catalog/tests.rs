@@ -1,7 +1,7 @@
 //! The snapshot against `pg_dump --schema-only`, the oracle: what it tells apart, the snapshot tells apart.
 
-use std::path::PathBuf;
-use std::process::{Command, Stdio};
+use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -11,8 +11,12 @@ use crate::pg::{Ident, Params};
 
 const BASE: &str = include_str!("base.sql");
 
+/// More of the base, on a server of 18 or later.
+const BASE_18: &str = include_str!("base_18.sql");
+
 /// What is done to the base, one change per paragraph, each under the objects that are then not the same. Every pair is
-/// told apart by `pg_dump`, too.
+/// told apart by `pg_dump`, too. One that not every server understands says `--if` and the condition; an object
+/// that is not the same from 18 on only is under `--18`.
 const CHANGES: &str = include_str!("changes.sql");
 
 /// What is done to the base and changes nothing that we or `pg_dump` compare.
@@ -43,6 +47,15 @@ fn params(database: &str) -> Params {
     static SERVER: OnceLock<local_postgres::Server> = OnceLock::new();
     let server = SERVER.get_or_init(|| local_postgres::Server::for_tests("xtask").unwrap());
     Params::parse(&server.url(database)).unwrap()
+}
+
+fn base_sql() -> String {
+    let more = if is_18() { BASE_18 } else { "" };
+    format!("{BASE}{more}")
+}
+
+fn is_18() -> bool {
+    server().server_version() >= 180_000
 }
 
 fn server() -> Connection {
@@ -78,7 +91,7 @@ impl Database {
     fn base() -> Self {
         let role = "DO $$ BEGIN CREATE ROLE catalog_reader; EXCEPTION WHEN duplicate_object OR unique_violation THEN END $$";
         server().execute(role).unwrap();
-        Self::with("template0", BASE)
+        Self::with("template0", &base_sql())
     }
 
     fn connection(&mut self) -> &mut Connection {
@@ -95,39 +108,21 @@ impl Database {
         Snapshot::read(self.connection()).unwrap()
     }
 
-    /// What `pg_dump --schema-only` writes, without the random key of its first and last line.
+    /// What `pg_dump --schema-only` writes, without the random key of its first and last line, and without a setting
+    /// that a server before 17 does not know.
     fn dump(&self) -> String {
-        let output = self
-            .client("pg_dump")
-            .arg("--schema-only")
-            .output()
-            .unwrap();
+        let output = pg_dump(&params(&self.name)).output().unwrap();
         assert!(
             output.status.success(),
             "{}",
             String::from_utf8_lossy(&output.stderr)
         );
         let text = String::from_utf8(output.stdout).unwrap();
+        let left_out = ["\\restrict", "\\unrestrict", "SET transaction_timeout"];
         let lines = text
             .lines()
-            .filter(|line| !line.starts_with("\\restrict") && !line.starts_with("\\unrestrict"));
+            .filter(|line| !left_out.iter().any(|start| line.starts_with(start)));
         lines.collect::<Vec<_>>().join("\n")
-    }
-
-    /// A program of PostgreSQL's that works on this database.
-    fn client(&self, program: &str) -> Command {
-        let params = params(&self.name);
-        let mut command = Command::new(bin().join(program));
-        command.env("PGDATABASE", &self.name).stdin(Stdio::piped());
-        for (key, variable) in [
-            ("host", "PGHOST"),
-            ("port", "PGPORT"),
-            ("user", "PGUSER"),
-            ("password", "PGPASSWORD"),
-        ] {
-            command.env(variable, params.get(key).unwrap_or_default());
-        }
-        command
     }
 }
 
@@ -138,24 +133,97 @@ impl Drop for Database {
     }
 }
 
-/// Where the programs of the server's major version are.
-fn bin() -> PathBuf {
-    let major = server().server_version() / 10_000;
-    let configured = Command::new("pg_config").arg("--bindir").output().ok();
-    let configured =
-        configured.map(|output| PathBuf::from(String::from_utf8_lossy(&output.stdout).trim()));
-    let installed = glob::glob("/usr/lib/postgresql/*/bin").unwrap().flatten();
-    let fits = |folder: &PathBuf| {
-        let version = Command::new(folder.join("pg_dump"))
-            .arg("--version")
-            .output();
-        version.is_ok_and(|version| {
-            String::from_utf8_lossy(&version.stdout).contains(&format!(" {major}."))
-        })
+/// Where a `pg_dump` is that can read the server.
+enum Oracle {
+    Program(PathBuf),
+    /// In the server's own container.
+    Container(String),
+}
+
+fn oracle() -> &'static Oracle {
+    static ORACLE: OnceLock<Oracle> = OnceLock::new();
+    ORACLE.get_or_init(|| {
+        let major = server().server_version() / 10_000;
+        let configured = Command::new("pg_config").arg("--bindir").output().ok();
+        let folders = std::env::split_paths(&std::env::var_os("PATH").unwrap_or_default())
+            .chain(configured.map(|output| String::from_utf8_lossy(&output.stdout).trim().into()))
+            .chain(std::env::var_os("LOCAL_POSTGRES_BIN").map(PathBuf::from))
+            .chain(glob::glob("/usr/lib/postgresql/*/bin").unwrap().flatten())
+            .collect::<Vec<_>>();
+        let programs = folders.iter().map(|folder| folder.join("pg_dump"));
+        let able = programs
+            .filter_map(|program| Some((pg_dump_major(&program)?, program)))
+            .filter(|(dumps, _)| *dumps >= major);
+        // The server's own version, where it is there; else the next.
+        let nearest = able.min_by_key(|(dumps, _)| *dumps);
+        nearest
+            .map(|(_, program)| Oracle::Program(program))
+            .or_else(|| own_container().map(Oracle::Container))
+            .unwrap_or_else(|| {
+                panic!(
+                    "found no pg_dump of PostgreSQL {major} or later on PATH, by pg_config, in LOCAL_POSTGRES_BIN or in \
+                     /usr/lib/postgresql; install postgresql-client-{major}, or let LOCAL_POSTGRES_BIN name the folder it is in"
+                )
+            })
+    })
+}
+
+fn pg_dump_major(program: &Path) -> Option<i32> {
+    let output = Command::new(program).arg("--version").output().ok()?;
+    let text = String::from_utf8(output.stdout).ok()?;
+    // "pg_dump (PostgreSQL) 18.1 (Debian …)", "… 19beta1".
+    let version = text.split(") ").nth(1)?;
+    version
+        .split(|c: char| !c.is_ascii_digit())
+        .next()?
+        .parse()
+        .ok()
+}
+
+/// The container of the test server, if local-postgres has it in one: it publishes the port that we connect to.
+fn own_container() -> Option<String> {
+    let port = params("postgres").get("port")?.to_owned();
+    let output = Command::new("docker")
+        .args(["ps", "--filter", "label=local-postgres.key"])
+        .args(["--format", "{{.ID}} {{.Ports}}"])
+        .output()
+        .ok()?;
+    let containers = String::from_utf8(output.stdout).ok()?;
+    let published = format!(":{port}->5432/tcp");
+    let line = containers.lines().find(|line| line.contains(&published))?;
+    Some(line.split_whitespace().next()?.to_owned())
+}
+
+/// `pg_dump --schema-only` of a database.
+fn pg_dump(params: &Params) -> Command {
+    let get = |key| params.get(key).unwrap_or_default();
+    let mut command = match oracle() {
+        Oracle::Program(program) => {
+            let mut command = Command::new(program);
+            command.args(["--host", get("host"), "--port", get("port")]);
+            command
+        }
+        Oracle::Container(id) => {
+            let mut command = Command::new("docker");
+            command.args(["exec", "--env", "PGPASSWORD", id, "pg_dump"]);
+            command.args(["--host", "127.0.0.1", "--port", "5432"]);
+            command
+        }
     };
-    let found = configured.into_iter().chain(installed).find(fits);
-    found.unwrap_or_else(|| {
-        panic!("found no pg_dump of PostgreSQL {major}: install postgresql-client-{major}")
+    command
+        .env("PGPASSWORD", get("password"))
+        .args(["--username", get("user"), "--dbname", get("dbname")])
+        .args(["--no-password", "--schema-only"]);
+    command
+}
+
+/// Whether the server has what a change is about: `--if` and a condition in SQL say when.
+fn fits(change: &str) -> bool {
+    let condition = change.lines().find_map(|line| line.strip_prefix("--if "));
+    condition.is_none_or(|condition| {
+        server()
+            .query_bool(&format!("SELECT {condition}"), &[])
+            .unwrap()
     })
 }
 
@@ -172,10 +240,15 @@ fn every_kind_of_difference_is_told_as_pg_dump_tells_it() {
     base.connection = None;
     // The first paragraph says what this is.
     let changes: Vec<_> = CHANGES.trim_end().split("\n\n").skip(1).collect();
+    let is_18 = is_18();
+    let changes: Vec<_> = changes.into_iter().filter(|change| fits(change)).collect();
     let wrong = parallel::each(4, &changes, |change| {
         let expected: Vec<_> = change
             .lines()
-            .filter_map(|line| line.strip_prefix("-- "))
+            .filter_map(|line| {
+                let later = || line.strip_prefix("--18 ").filter(|_| is_18);
+                line.strip_prefix("-- ").or_else(later)
+            })
             .collect();
         let mut changed = match Database::changed(&base.name, change) {
             Ok(changed) => changed,
@@ -204,7 +277,8 @@ fn what_is_the_same_is_equal() {
     let mut again = Database::with(
         "template0",
         &format!(
-            "CREATE TYPE last AS ENUM ('a', 'c'); ALTER TYPE last ADD VALUE 'b' BEFORE 'c'; CREATE TABLE x (l last); DROP TABLE x; DROP TYPE last; {BASE}"
+            "CREATE TYPE last AS ENUM ('a', 'c'); ALTER TYPE last ADD VALUE 'b' BEFORE 'c'; CREATE TABLE x (l last); DROP TABLE x; DROP TYPE last; {}",
+            base_sql()
         ),
     );
     assert_eq!(
@@ -239,21 +313,9 @@ fn what_is_the_same_is_equal() {
 
 #[test]
 fn a_dump_restored_is_equal() {
-    use std::io::Write as _;
     let mut base = Database::base();
     let mut restored = Database::new("template0");
-    let mut psql = restored
-        .client("psql")
-        .args(["-Xq", "-v", "ON_ERROR_STOP=1"])
-        .stdout(Stdio::null())
-        .spawn()
-        .unwrap();
-    psql.stdin
-        .take()
-        .unwrap()
-        .write_all(base.dump().as_bytes())
-        .unwrap();
-    assert!(psql.wait().unwrap().success());
+    restored.run(&base.dump());
     let differences = base.snapshot().diff(&restored.snapshot());
     assert_eq!(render(&differences, "original", "restored"), "");
 }

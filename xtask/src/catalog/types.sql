@@ -33,7 +33,9 @@ FROM kind t
 
 UNION ALL -- constraints of domains
 SELECT NULL, 'pg_constraint'::regclass, c.oid, 0, 'pg_type'::regclass, t.oid, pg_get_constraintdef(c.oid)
-FROM kind t JOIN pg_constraint c ON c.contypid = t.oid WHERE c.contype <> 'n'
+FROM kind t JOIN pg_constraint c ON c.contypid = t.oid
+-- NOT NULL is the type's, unless it has a name of its own, from 17 on.
+WHERE c.contype <> 'n' OR c.conname <> format('%s_not_null', t.typname)
 
 UNION ALL -- functions, procedures, window functions
 SELECT NULL, 'pg_proc'::regclass, p.oid, 0, 0, 0, pg_get_functiondef(p.oid)
@@ -91,10 +93,10 @@ WHERE c.oid >= 16384 AND NOT EXISTS (SELECT FROM member m WHERE (m.classid, m.ob
     -- PostgreSQL makes the cast from a range to its multirange.
     AND NOT EXISTS (SELECT FROM pg_depend d WHERE (d.classid, d.objid, d.deptype) = ('pg_cast'::regclass, c.oid, 'i'))
 
-UNION ALL -- collations
+UNION ALL -- collations; a copy of "C" is for any encoding, and one by that name for the database's
 SELECT NULL, 'pg_collation'::regclass, c.oid, 0, 0, 0,
     (SELECT string_agg(key || '=' || value, ' ' ORDER BY key) FROM jsonb_each_text(to_jsonb(c)
-        - 'oid' - 'collname' - 'collnamespace' - 'collowner' - 'collversion'))
+        - 'oid' - 'collname' - 'collnamespace' - 'collowner' - 'collversion' - 'collencoding'))
 FROM pg_collation c JOIN space s ON s.oid = c.collnamespace
 WHERE NOT EXISTS (SELECT FROM member m WHERE (m.classid, m.objid) = ('pg_collation'::regclass, c.oid))
 
