@@ -50,7 +50,7 @@ enum Dev {
         #[arg(long, value_name = "MAJOR")]
         postgres: Option<String>,
     },
-    /// Stop it and print {"stopped","wiped"}
+    /// Stop it and print {"stopped","wiped","url"}
     Down {
         /// A folder of the workspace
         #[arg(long, value_name = "PATH")]

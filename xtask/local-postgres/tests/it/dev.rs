@@ -38,7 +38,7 @@ fn data_survives_down_and_up_and_goes_with_wipe() {
     // A session that is open does not hold it up.
     assert_eq!(
         machine.dev(&["down"]),
-        serde_json::json!({"stopped": true, "wiped": false})
+        serde_json::json!({"stopped": true, "wiped": false, "url": null})
     );
     assert_eq!(machine.dev(&["status"])["running"], false);
     let second = machine.dev(&["up"]);
@@ -53,7 +53,7 @@ fn data_survives_down_and_up_and_goes_with_wipe() {
 
     assert_eq!(
         machine.dev(&["down", "--wipe"]),
-        serde_json::json!({"stopped": true, "wiped": true})
+        serde_json::json!({"stopped": true, "wiped": true, "url": second["url"]})
     );
     let third = machine.dev(&["up"]);
     assert!(
