@@ -187,6 +187,12 @@ impl ServerUser {
             .with_context(|| format!("failed to hand over folder `{}`", folder.display()))
     }
 
+    /// Whether a server's folder may be this user's: [`own`](Self::own) comes a moment after it is made.
+    pub(crate) fn is_owner(&self, uid: u32) -> bool {
+        uid == rustix::process::geteuid().as_raw()
+            || self.0.is_some_and(|(server, _)| uid == server)
+    }
+
     pub(crate) fn described(&self) -> String {
         self.0.map_or_else(String::new, |(uid, _)| {
             format!(" as user {uid}, who must be able to reach it")

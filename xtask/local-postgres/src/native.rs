@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::fs::{self, File, OpenOptions};
 use std::net::{Ipv4Addr, TcpListener};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -176,6 +176,9 @@ pub(crate) fn end_script(pid: u32, folder: &Path) -> Result<bool> {
 ///
 /// The script sees to its folder whatever happens to the tests; this is for what happens to the script.
 pub(crate) fn remove_leftovers() -> usize {
+    let Ok(user) = ServerUser::find() else {
+        return 0;
+    };
     let prefix = format!("local-postgres-{}-", rustix::process::geteuid().as_raw());
     let folders = [
         Path::new("/dev/shm"),
@@ -186,6 +189,12 @@ pub(crate) fn remove_leftovers() -> usize {
     .filter_map(|root| fs::read_dir(root).ok())
     .flat_map(Iterator::flatten)
     .filter(|entry| entry.file_name().to_string_lossy().starts_with(&prefix))
+    // These folders are everybody's: what another user put there under such a name is left alone.
+    .filter(|entry| {
+        entry
+            .metadata()
+            .is_ok_and(|data| data.is_dir() && user.is_owner(data.uid()))
+    })
     .map(|entry| entry.path())
     .collect::<BTreeSet<_>>();
     if folders.is_empty() {
