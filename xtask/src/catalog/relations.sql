@@ -1,5 +1,7 @@
 -- Tables, views, sequences and composite types; and what hangs on them.
 -- Each row: aspect, the object, the object without which it can't be, its definition.
+-- Options whose name begins with "pg_" are the server's own notes, not definitions: from the minor releases of November
+-- 2026 on, attoptions holds "pg_attver", a WAL position per column, which pg_dump leaves out, too.
 
 SELECT NULL AS aspect, 'pg_namespace'::regclass::oid AS class, s.oid AS object, 0 AS sub,
     0::oid AS parent_class, 0::oid AS parent, '' AS definition
@@ -19,8 +21,9 @@ SELECT NULL, 'pg_class'::regclass, r.oid, 0, 0, 0, concat_ws(' ',
         FROM pg_inherits i WHERE i.inhrelid = r.oid),
     'USING ' || nullif((SELECT amname FROM pg_am WHERE oid = r.relam), 'heap'),
     'WITH (' || (SELECT string_agg(o, ', ' ORDER BY o) FROM (
-        SELECT unnest(r.reloptions)
-        UNION ALL SELECT 'toast.' || unnest(t.reloptions) FROM pg_class t WHERE t.oid = r.reltoastrelid) x (o)) || ')',
+        SELECT o FROM unnest(r.reloptions) o WHERE o !~ '^pg_'
+        UNION ALL SELECT 'toast.' || o FROM pg_class t, unnest(t.reloptions) o
+            WHERE t.oid = r.reltoastrelid AND o !~ '^pg_') x (o)) || ')',
     'TABLESPACE ' || (SELECT quote_ident(spcname) FROM pg_tablespace WHERE oid = r.reltablespace),
     CASE WHEN r.relrowsecurity THEN 'ENABLE ROW LEVEL SECURITY' END,
     CASE WHEN r.relforcerowsecurity THEN 'FORCE ROW LEVEL SECURITY' END,
@@ -50,7 +53,7 @@ LATERAL (SELECT concat_ws(' ',
     CASE WHEN a.attstorage <> t.typstorage THEN format('STORAGE %s', a.attstorage) END,
     'COMPRESSION ' || nullif(j.a->>'attcompression', ''),
     'STATISTICS ' || nullif(j.a->>'attstattarget', '-1'),
-    'WITH (' || array_to_string(a.attoptions, ', ') || ')',
+    'WITH (' || (SELECT string_agg(o, ', ' ORDER BY o) FROM unnest(a.attoptions) o WHERE o !~ '^pg_') || ')',
     'OPTIONS (' || array_to_string(a.attfdwoptions, ', ') || ')',
     -- pg_dump writes a partition with columns of its own and attaches it.
     CASE WHEN NOT a.attislocal AND NOT r.relispartition THEN 'INHERITED' END) AS definition) d

@@ -143,7 +143,7 @@ enum Oracle {
 fn oracle() -> &'static Oracle {
     static ORACLE: OnceLock<Oracle> = OnceLock::new();
     ORACLE.get_or_init(|| {
-        let major = server().server_version() / 10_000;
+        let version = server().server_version();
         let configured = Command::new("pg_config").arg("--bindir").output().ok();
         let folders = std::env::split_paths(&std::env::var_os("PATH").unwrap_or_default())
             .chain(configured.map(|output| String::from_utf8_lossy(&output.stdout).trim().into()))
@@ -152,32 +152,35 @@ fn oracle() -> &'static Oracle {
             .collect::<Vec<_>>();
         let programs = folders.iter().map(|folder| folder.join("pg_dump"));
         let able = programs
-            .filter_map(|program| Some((pg_dump_major(&program)?, program)))
-            .filter(|(dumps, _)| *dumps >= major);
-        // The server's own version, where it is there; else the next.
+            .filter_map(|program| Some((pg_dump_version(&program)?, program)))
+            .filter(|(dumps, _)| *dumps >= version);
+        // The server's own release, where it is there; else the next. An older minor release would print what the server
+        // of a newer one keeps for itself.
         let nearest = able.min_by_key(|(dumps, _)| *dumps);
         nearest
             .map(|(_, program)| Oracle::Program(program))
             .or_else(|| own_container().map(Oracle::Container))
             .unwrap_or_else(|| {
+                let (major, minor) = (version / 10_000, version % 10_000);
                 panic!(
-                    "found no pg_dump of PostgreSQL {major} or later on PATH, by pg_config, in LOCAL_POSTGRES_BIN or in \
+                    "found no pg_dump of PostgreSQL {major}.{minor} or later on PATH, by pg_config, in LOCAL_POSTGRES_BIN or in \
                      /usr/lib/postgresql; install postgresql-client-{major}, or let LOCAL_POSTGRES_BIN name the folder it is in"
                 )
             })
     })
 }
 
-fn pg_dump_major(program: &Path) -> Option<i32> {
+/// As the server numbers its version: 150018 for 15.18.
+fn pg_dump_version(program: &Path) -> Option<i32> {
     let output = Command::new(program).arg("--version").output().ok()?;
     let text = String::from_utf8(output.stdout).ok()?;
     // "pg_dump (PostgreSQL) 18.1 (Debian …)", "… 19beta1".
-    let version = text.split(") ").nth(1)?;
-    version
-        .split(|c: char| !c.is_ascii_digit())
-        .next()?
-        .parse()
-        .ok()
+    let mut numbers = text
+        .split(") ")
+        .nth(1)?
+        .split(|c: char| !c.is_ascii_digit());
+    let mut number = || numbers.next()?.parse::<i32>().ok();
+    Some(number()? * 10_000 + number().unwrap_or(0))
 }
 
 /// The container of the test server, if local-postgres has it in one: it publishes the port that we connect to.
@@ -331,6 +334,43 @@ fn settings_of_the_session_do_not_matter() {
     );
     base.run("DISCARD ALL");
     assert_eq!(base.snapshot(), snapshot);
+}
+
+/// What PostgreSQL 15.20 notes in `attoptions`, planted on any server, and the like where options are kept elsewhere.
+/// Those of indexes are left out: the server's own deparser writes them, for `pg_dump` as for us.
+#[test]
+fn the_servers_own_options_are_no_part_of_a_definition() {
+    let mut base = Database::base();
+    base.run(
+        "ALTER TABLE t ALTER body SET (n_distinct_inherited = 3, n_distinct = 5);
+         ALTER TABLE t SET (fillfactor = 70, toast.autovacuum_enabled = false)",
+    );
+    let snapshot = base.snapshot();
+    base.run(
+        "SET allow_system_table_mods = on;
+         CREATE TEMP TABLE planted AS SELECT oid, relkind FROM pg_class
+            WHERE oid >= 16384 AND relkind IN ('r', 'p', 'f', 'v', 'm', 't', 'c');
+         UPDATE pg_attribute SET attoptions = array_prepend('pg_attver=45009384', attoptions)
+            WHERE attrelid IN (SELECT oid FROM planted WHERE relkind <> 't') AND attnum > 0;
+         UPDATE pg_class SET reloptions = array_prepend('pg_relver=45009384', reloptions)
+            WHERE oid IN (SELECT oid FROM planted WHERE relkind <> 'c')",
+    );
+    let planted = "SELECT count(DISTINCT relkind) = 7 FROM planted";
+    assert!(base.connection().query_bool(planted, &[]).unwrap());
+    base.run("DISCARD TEMP");
+    let after = base.snapshot();
+    assert_eq!(render(&snapshot.diff(&after), "before", "after"), "");
+    let definition = |kind: &str, name: &str| {
+        let (kind, name) = (kind.to_owned(), name.to_owned());
+        after.0[&Key { kind, name }].definition.clone()
+    };
+    assert_eq!(
+        definition("column", "public.t.body"),
+        "text WITH (n_distinct=5, n_distinct_inherited=3)"
+    );
+    let table = definition("table", "public.t");
+    let options = "WITH (fillfactor=70, toast.autovacuum_enabled=false)";
+    assert!(table.contains(options), "{table}");
 }
 
 #[test]
