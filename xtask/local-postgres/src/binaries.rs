@@ -9,6 +9,7 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
 
+use crate::release::Release;
 use crate::settings::{Settings, SettingsError};
 use crate::state;
 
@@ -28,7 +29,7 @@ const USUAL_FOLDERS: [&str; 8] = [
 #[derive(Debug)]
 pub(crate) struct Binaries {
     pub(crate) folder: PathBuf,
-    pub(crate) major: u32,
+    pub(crate) release: Release,
 }
 
 impl Binaries {
@@ -53,7 +54,7 @@ impl Binaries {
         }
         if let Some(best) = found
             .into_iter()
-            .min_by_key(|it| (it.major.abs_diff(wanted), it.major < wanted))
+            .min_by_key(|it| it.release.distance(wanted))
         {
             return Ok(best);
         }
@@ -82,17 +83,10 @@ impl Binaries {
                 format!("failed to run `{}`{}", program.display(), user.described())
             })?;
         let text = String::from_utf8_lossy(&output.stdout);
-        // postgres (PostgreSQL) 15.18 (Debian 15.18-0+deb12u1); before a release: 19beta1
-        let major = text
-            .split_whitespace()
-            .nth(2)
-            .and_then(|version| {
-                version
-                    .split(|c: char| !c.is_ascii_digit())
-                    .next()?
-                    .parse()
-                    .ok()
-            })
+        // postgres (PostgreSQL) 15.18 (Debian 15.18-0+deb12u1)
+        let release = text
+            .split_once(") ")
+            .and_then(|(_, version)| Release::parse(version))
             .with_context(|| {
                 format!(
                     "failed to understand `{} --version`: {}",
@@ -102,7 +96,7 @@ impl Binaries {
             })?;
         Ok(Self {
             folder: folder.to_owned(),
-            major,
+            release,
         })
     }
 }

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::provider::{self, Handle, Lifetime, Order};
+use crate::release::Release;
 use crate::settings::{Provider, Settings, SettingsError};
 use crate::state::{self, Lock};
 use crate::{docker, native, sql, workspace};
@@ -27,6 +28,18 @@ struct Record {
     major: Option<u32>,
     image: Option<String>,
     version: Option<String>,
+}
+
+impl Record {
+    fn release(&mut self, release: &Release) {
+        (self.major, self.version) = (Some(release.major()), Some(release.to_string()));
+    }
+
+    /// The release that ran last, where it is remembered.
+    fn shown_version(&self, major: u32) -> String {
+        let version = self.version.clone();
+        version.unwrap_or_else(|| major.to_string())
+    }
 }
 
 /// A running development server.
@@ -87,16 +100,16 @@ pub fn up(workspace: &Path, version: Option<&str>) -> Result<Up> {
 
     let url = provider::url(&record.password, record.port);
     if let Ok(mut connection) = sql::connect(&url) {
-        let (version, number) = sql::version(&mut connection)?;
+        let release = sql::release(&mut connection)?;
         let provider = *record
             .provider
             .get_or_insert_with(|| server.guess_provider());
-        (record.major, record.version) = (Some(number / 10_000), Some(version.clone()));
+        record.release(&release);
         state::write(&server.file, &record)?;
         return Ok(Up {
             url: url.into(),
             provider,
-            version,
+            version: release.to_string(),
             started: false,
             data: server.data(provider)?,
         });
@@ -105,7 +118,8 @@ pub fn up(workspace: &Path, version: Option<&str>) -> Result<Up> {
     if let Some(major) = record.major {
         if major != settings.version.major {
             provider::note(&format!(
-                "staying on PostgreSQL {major}, the version of this workspace's data, not {}",
+                "staying on PostgreSQL {}, the version of this workspace's data, not {}",
+                record.shown_version(major),
                 settings.version.major
             ));
         }
@@ -130,18 +144,18 @@ pub fn up(workspace: &Path, version: Option<&str>) -> Result<Up> {
     };
     let started =
         provider::start(&settings, &order).context("failed to start the development server")?;
-    let (version, number) = sql::version(&mut sql::connect(&started.url)?)?;
+    let release = sql::release(&mut sql::connect(&started.url)?)?;
     record.provider = Some(started.provider);
     record.image = settings
         .image
         .filter(|_| matches!(started.handle, Handle::Container(_)));
-    (record.major, record.version) = (Some(number / 10_000), Some(version.clone()));
+    record.release(&release);
     state::write(&server.file, &record)?;
     let data = server.data(started.provider)?;
     Ok(Up {
         url: started.url.into(),
         provider: started.provider,
-        version,
+        version: release.to_string(),
         started: true,
         data,
     })
@@ -234,9 +248,10 @@ fn check(record: &Record, settings: &Settings) -> Result<()> {
         && settings.version.major != major
     {
         return Err(SettingsError::error(format!(
-            "failed to use PostgreSQL {}: the development data of this workspace is of version {major}; \
-             ask for that one, or {remedy}",
-            settings.version.major
+            "failed to use PostgreSQL {}: the development data of this workspace is of version {}; \
+             ask for {major}, or {remedy}",
+            settings.version.major,
+            record.shown_version(major)
         )));
     }
     Ok(())

@@ -10,6 +10,7 @@ pub mod manage;
 mod native;
 mod provider;
 mod records;
+mod release;
 mod scram;
 mod server;
 mod settings;

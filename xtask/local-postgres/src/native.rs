@@ -16,6 +16,7 @@ use uuid::Uuid;
 
 use crate::binaries::{Binaries, ServerUser};
 use crate::provider::{self, Handle, Lifetime, Order, SCRIPT, Started};
+use crate::release::Release;
 use crate::settings::{Provider, Settings};
 use crate::state;
 
@@ -27,13 +28,13 @@ const LEFTOVER_AGE: Duration = Duration::from_secs(120);
 /// As long as PostgreSQL may need to write everything to disk.
 const STOP_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// Starts a server and waits for its first answer; tells its major version.
-pub(crate) fn start(settings: &Settings, order: &Order) -> Result<(Started, u32)> {
+/// Starts a server and waits for its first answer; tells its release.
+pub(crate) fn start(settings: &Settings, order: &Order) -> Result<(Started, Release)> {
     let user = ServerUser::find()?;
     let binaries = Binaries::find(settings, &user)?;
     provider::check_version(
         settings,
-        binaries.major,
+        &binaries.release,
         &format!("the one in `{}`", binaries.folder.display()),
     )?;
     remove_leftovers();
@@ -63,7 +64,7 @@ pub(crate) fn start(settings: &Settings, order: &Order) -> Result<(Started, u32)
                         url,
                         handle,
                     },
-                    binaries.major,
+                    binaries.release,
                 ));
             }
             Err(error) => {

@@ -9,6 +9,7 @@ use diesel::PgConnection;
 use serde::{Deserialize, Serialize};
 use url::Url;
 
+use crate::release::Release;
 use crate::settings::{Provider, Settings, SettingsError};
 use crate::{docker, native, scram, sql};
 
@@ -99,10 +100,10 @@ pub(crate) fn start(settings: &Settings, order: &Order) -> Result<Started> {
         },
     };
     match native::start(settings, order) {
-        Ok((started, major)) => {
+        Ok((started, release)) => {
             let wanted = settings.version.major;
-            if fallback.is_some() || major != wanted {
-                let version = if major == wanted {
+            if fallback.is_some() || release.major() != wanted {
+                let version = if release.major() == wanted {
                     String::new()
                 } else {
                     format!(" ({wanted} is not installed)")
@@ -111,7 +112,7 @@ pub(crate) fn start(settings: &Settings, order: &Order) -> Result<Started> {
                     .map(|reason| format!(", not Docker: {reason}"))
                     .unwrap_or_default();
                 note(&format!(
-                    "using installed PostgreSQL {major}{version} for `{}`{docker}",
+                    "using installed PostgreSQL {release}{version} for `{}`{docker}",
                     order.name
                 ));
             }
@@ -157,10 +158,11 @@ pub(crate) fn url(password: &str, port: u16) -> Url {
 }
 
 /// Refuses a server of another version than the one that was asked for by a variable or an option.
-pub(crate) fn check_version(settings: &Settings, major: u32, what: &str) -> Result<()> {
+pub(crate) fn check_version(settings: &Settings, release: &Release, what: &str) -> Result<()> {
+    let major = release.major();
     if settings.version.explicit && settings.version.major != major {
         return Err(SettingsError::error(format!(
-            "failed to get PostgreSQL {}: {what} is version {major}; install that version or ask for {major}",
+            "failed to get PostgreSQL {}: {what} is version {release}; install that version or ask for {major}",
             settings.version.major
         )));
     }

@@ -11,6 +11,7 @@ use uuid::Uuid;
 
 use crate::provider::{self, Lifetime, Order, SCRIPT};
 use crate::records::{self, Record};
+use crate::release::Release;
 use crate::settings::{Provider, Settings};
 use crate::state::{self, Lock};
 use crate::workspace::{self, Package};
@@ -48,8 +49,7 @@ pub(crate) const FAST: [(&str, &str); 16] = [
 pub struct Server {
     url: Url,
     provider: Provider,
-    version: String,
-    number: u32,
+    release: Release,
     /// Names the databases of this process, and a lock that says that it is alive.
     run: i32,
     /// Has the lock.
@@ -101,7 +101,7 @@ impl Server {
             let server = Self::open(url.clone(), Provider::Url, connection)?;
             provider::check_version(
                 &settings,
-                server.number / 10_000,
+                &server.release,
                 "the server of LOCAL_POSTGRES_URL",
             )?;
             return Ok(server);
@@ -155,13 +155,12 @@ impl Server {
     }
 
     fn open(url: Url, provider: Provider, mut session: PgConnection) -> Result<Self> {
-        let (version, number) = sql::version(&mut session)?;
+        let release = sql::release(&mut session)?;
         let run = clones::announce(&mut session)?;
         Ok(Self {
             url,
             provider,
-            version,
-            number,
+            release,
             run,
             session: Mutex::new(session),
             spare: Mutex::default(),
@@ -182,7 +181,7 @@ impl Server {
     /// The server's version, such as `15.18`.
     #[must_use]
     pub fn version(&self) -> &str {
-        &self.version
+        self.release.as_str()
     }
 
     /// What runs the server.
@@ -193,7 +192,7 @@ impl Server {
 
     /// Whether it is of this major version or a later one.
     pub(crate) fn is_at_least(&self, major: u32) -> bool {
-        self.number / 10_000 >= major
+        self.release.major() >= major
     }
 
     pub(crate) fn run(&self) -> i32 {

@@ -8,6 +8,8 @@ use diesel::connection::SimpleConnection;
 use diesel::{Connection, PgConnection, QueryableByName, RunQueryDsl, sql_query, sql_types};
 use url::Url;
 
+use crate::release::Release;
+
 /// As long as a busy server may take to have a place for one more session.
 const FULL_TIMEOUT: Duration = Duration::from_secs(60);
 
@@ -87,17 +89,12 @@ pub(crate) fn texts(connection: &mut PgConnection, query: &str) -> Result<Vec<St
     Ok(rows.into_iter().map(|row| row.value).collect())
 }
 
-/// The server's version, as it writes it (15.18), and as a number (150018).
-pub(crate) fn version(connection: &mut PgConnection) -> Result<(String, u32)> {
+/// The server's release.
+pub(crate) fn release(connection: &mut PgConnection) -> Result<Release> {
     let texts = texts(
         connection,
-        "SELECT current_setting(s) AS value FROM unnest(ARRAY['server_version', 'server_version_num']) WITH ORDINALITY t(s, n) ORDER BY n",
+        "SELECT current_setting('server_version') AS value",
     )?;
-    let [version, number] = texts.as_slice() else {
-        return Err(anyhow!("failed to read the server's version"));
-    };
-    Ok((
-        version.split(' ').next().unwrap_or(version).to_owned(),
-        number.parse()?,
-    ))
+    let release = texts.first().and_then(|text| Release::parse(text));
+    release.ok_or_else(|| anyhow!("failed to understand the server's version {texts:?}"))
 }

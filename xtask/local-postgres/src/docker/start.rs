@@ -191,8 +191,8 @@ async fn ready(
     loop {
         match sql::connect(&url) {
             Ok(mut connection) => {
-                let (_, number) = sql::version(&mut connection)?;
-                provider::check_version(settings, number / 10_000, &format!("image `{image}`"))?;
+                let release = sql::release(&mut connection)?;
+                provider::check_version(settings, &release, &format!("image `{image}`"))?;
                 break;
             }
             Err(error) if provider::is_final(&error, start) => return Err(error),

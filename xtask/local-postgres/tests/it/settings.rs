@@ -1,10 +1,13 @@
-use std::fs;
+use std::fs::{self, Permissions};
 use std::io::{Read, Write};
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixListener;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use crate::machine::{Machine, stderr};
+use diesel::prelude::*;
+
+use crate::machine::{Machine, stderr, text};
 
 /// The exit code and the message of `url shop` with a variable.
 fn error(variables: &[(&str, &str)]) -> (Option<i32>, String) {
@@ -68,6 +71,51 @@ fn a_provider_that_is_forced_and_missing_is_an_error_with_a_remedy() {
     ]);
     assert_eq!(code, Some(2), "{message}");
     assert!(message.contains("LOCAL_POSTGRES_BIN"), "{message}");
+}
+
+#[test]
+fn another_release_than_the_one_asked_for_is_named_in_full() {
+    let machine = Machine::new();
+    let folder = machine.workspace().join("bin");
+    fs::create_dir(&folder).unwrap();
+    for program in ["postgres", "initdb"] {
+        let text = "#!/bin/sh\necho 'postgres (PostgreSQL) 15.20 (Debian 15.20-0+deb12u1)'\n";
+        fs::write(folder.join(program), text).unwrap();
+        fs::set_permissions(folder.join(program), Permissions::from_mode(0o755)).unwrap();
+    }
+    let output = machine
+        .command()
+        .args(["url", "shop", "--postgres", "16"])
+        .env("LOCAL_POSTGRES_PROVIDER", "native")
+        .env("LOCAL_POSTGRES_BIN", &folder)
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    let message = stderr(&output);
+    assert!(message.contains("is version 15.20; install"), "{message}");
+}
+
+#[test]
+fn the_release_that_was_taken_instead_is_named_in_full() {
+    let machine = Machine::new();
+    let wanted = "[workspace.metadata.db]\npostgres = \"99\"\n";
+    fs::write(machine.workspace().join("Cargo.toml"), wanted).unwrap();
+    let output = machine
+        .command()
+        .args(["url", "shop"])
+        .env("LOCAL_POSTGRES_PROVIDER", "native")
+        .env_remove("LOCAL_POSTGRES_VERSION")
+        .output()
+        .unwrap();
+    let url = String::from_utf8(output.stdout).unwrap();
+    let mut connection = PgConnection::establish(url.trim()).unwrap();
+    let version = text(
+        &mut connection,
+        "SELECT split_part(current_setting('server_version'), ' ', 1) AS value",
+    );
+    let message = String::from_utf8_lossy(&output.stderr);
+    let expected = format!("using installed PostgreSQL {version} (99 is not installed)");
+    assert!(message.contains(&expected), "{message}");
 }
 
 /// A Docker daemon that answers pings, and stops, or hangs, when it is asked for more.
