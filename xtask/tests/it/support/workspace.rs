@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::ops::Deref;
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -11,15 +11,24 @@ use diesel::dsl::sql;
 use diesel::sql_types::{Nullable, Text};
 use diesel::{Connection as _, PgConnection, RunQueryDsl as _};
 use local_postgres::Server;
-use tempfile::TempDir;
+
+use super::{Folder, Run, quoted, variable};
 
 /// A workspace in a temporary folder. Its databases go when it is dropped, unless the test failed.
 pub(crate) struct Workspace {
-    folder: TempDir,
+    folder: Folder,
     server: Server,
     prefix: String,
     variables: BTreeMap<String, String>,
     databases: RefCell<Vec<String>>,
+}
+
+impl Deref for Workspace {
+    type Target = Folder;
+
+    fn deref(&self) -> &Folder {
+        &self.folder
+    }
 }
 
 impl Workspace {
@@ -27,15 +36,13 @@ impl Workspace {
     pub(crate) fn empty() -> Self {
         static NUMBER: AtomicUsize = AtomicUsize::new(0);
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-        let workspace = Self {
-            folder: TempDir::new().unwrap(),
+        Self {
+            folder: Folder::new(),
             server: Server::for_tests("xtask").unwrap(),
             prefix: format!("t{}_{number}", std::process::id()),
             variables: BTreeMap::new(),
             databases: RefCell::default(),
-        };
-        workspace.write("Cargo.toml", "[workspace]\nmembers = [\"services/*\"]\n");
-        workspace
+        }
     }
 
     /// One with these services, each with a variable for a database of its own and two migrations.
@@ -62,12 +69,9 @@ impl Workspace {
 
     /// Adds a service that owns `database`, with no migration, and sets its variable.
     pub(crate) fn add(&mut self, service: &str, database: &str) {
-        self.write(
-            &format!("services/{service}/Cargo.toml"),
-            &format!(
-                "[package]\nname = \"{service}\"\n\n[package.metadata.db]\nname = {}\n",
-                toml_text(database)
-            ),
+        self.manifest(
+            service,
+            &format!("\n[package.metadata.db]\nname = {}\n", toml_text(database)),
         );
         self.write(
             &format!("services/{service}/diesel.toml"),
@@ -82,47 +86,6 @@ impl Workspace {
     /// The name of a service's database: its own for each test.
     pub(crate) fn database(&self, service: &str) -> String {
         format!("{}_{service}", self.prefix)
-    }
-
-    /// Writes a migration into a service's folder.
-    pub(crate) fn migration(&self, service: &str, name: &str, up: &str, down: &str) {
-        let folder = format!("services/{service}/migrations/{name}");
-        self.write(&format!("{folder}/up.sql"), up);
-        self.write(&format!("{folder}/down.sql"), down);
-    }
-
-    /// Writes a migration that runs without a transaction.
-    pub(crate) fn migration_without_transaction(
-        &self,
-        service: &str,
-        name: &str,
-        up: &str,
-        down: &str,
-    ) {
-        self.migration(service, name, up, down);
-        self.write(
-            &format!("services/{service}/migrations/{name}/metadata.toml"),
-            "run_in_transaction = false\n",
-        );
-    }
-
-    pub(crate) fn write(&self, path: &str, text: &str) {
-        let path = self.path(path);
-        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-        std::fs::write(path, text).unwrap();
-    }
-
-    pub(crate) fn remove(&self, path: &str) {
-        let path = self.path(path);
-        if path.is_dir() {
-            std::fs::remove_dir_all(path).unwrap();
-        } else {
-            std::fs::remove_file(path).unwrap();
-        }
-    }
-
-    pub(crate) fn path(&self, path: &str) -> PathBuf {
-        self.folder.path().join(path)
     }
 
     pub(crate) fn set(&mut self, variable: &str, value: &str) {
@@ -150,10 +113,7 @@ impl Workspace {
 
     /// Another program, in the same environment.
     pub(crate) fn prepared(&self, mut command: Command, arguments: &[&str]) -> Command {
-        command
-            .args(arguments)
-            .current_dir(self.folder.path())
-            .env_clear();
+        command.args(arguments).current_dir(self.root()).env_clear();
         // Also what says how to run PostgreSQL, and how cargo builds what runs it.
         let kept = |name: &str| {
             ["PATH", "HOME", "OPENSSL_NO_VENDOR"].contains(&name)
@@ -244,7 +204,7 @@ impl Drop for Workspace {
             eprintln!(
                 "kept: databases {}_* of the test server, {:?}",
                 self.prefix,
-                self.folder.path()
+                self.root()
             );
             return;
         }
@@ -260,90 +220,12 @@ impl Drop for Workspace {
     }
 }
 
-/// What a run of the tool gave.
-#[derive(Debug)]
-pub(crate) struct Run {
-    pub(crate) code: i32,
-    pub(crate) stdout: String,
-    pub(crate) stderr: String,
-    line: String,
-}
-
-impl Run {
-    pub(crate) fn of(command: &mut Command, line: &str) -> Self {
-        let output = command.output().unwrap();
-        Self {
-            code: output.status.code().unwrap_or(-1),
-            stdout: String::from_utf8(output.stdout).unwrap(),
-            stderr: String::from_utf8(output.stderr).unwrap(),
-            line: line.to_owned(),
-        }
-    }
-
-    #[track_caller]
-    pub(crate) fn exits(self, code: i32) -> Self {
-        assert_eq!(
-            self.code, code,
-            "exit code of `{}`\n{}{}",
-            self.line, self.stdout, self.stderr
-        );
-        self
-    }
-
-    /// Both streams hold the text somewhere.
-    #[track_caller]
-    pub(crate) fn says(self, text: &str) -> Self {
-        let both = format!("{}{}", self.stdout, self.stderr);
-        assert!(
-            both.contains(text),
-            "`{}` does not say {text:?}\n{both}",
-            self.line
-        );
-        self
-    }
-
-    #[track_caller]
-    pub(crate) fn does_not_say(self, text: &str) -> Self {
-        let both = format!("{}{}", self.stdout, self.stderr);
-        assert!(
-            !both.contains(text),
-            "`{}` says {text:?}\n{both}",
-            self.line
-        );
-        self
-    }
-}
-
 /// The one value of a query, as text.
 pub(crate) fn value(session: &mut PgConnection, query: &str) -> String {
     let text = diesel::select(sql::<Nullable<Text>>(&format!("({query})::text")));
     text.get_result::<Option<String>>(session)
         .unwrap()
         .unwrap_or_else(|| "NULL".to_owned())
-}
-
-/// The default variable of a service.
-pub(crate) fn variable(service: &str) -> String {
-    format!("{}_DATABASE_URL", service.to_uppercase().replace('-', "_"))
-}
-
-pub(crate) fn quoted(name: &str) -> String {
-    format!("\"{}\"", name.replace('"', "\"\""))
-}
-
-/// Percent-encodes everything but letters, digits and `_`.
-pub(crate) fn encoded(text: &str) -> String {
-    text.bytes()
-        .map(|byte| match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'_' => char::from(byte).to_string(),
-            byte => format!("%{byte:02X}"),
-        })
-        .collect()
-}
-
-/// The root of this repository, for what is compared with it.
-pub(crate) fn repository() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap()
 }
 
 fn toml_text(text: &str) -> String {

@@ -2,11 +2,11 @@
 
 use std::os::unix::fs::PermissionsExt as _;
 
-use crate::support::{Workspace, wait_until};
+use crate::support::{Printed, wait_until};
 
 #[test]
 fn what_a_killed_run_left_is_swept_and_a_living_run_is_let_be() {
-    let workspace = Workspace::new();
+    let workspace = Printed::new();
     workspace.migration(
         "user",
         "2026-01-02-000000_slow",
@@ -43,7 +43,7 @@ fn what_a_killed_run_left_is_swept_and_a_living_run_is_let_be() {
 }
 
 /// A Diesel CLI of the user's own that does as the script says.
-fn fake_diesel(workspace: &Workspace, script: &str) -> std::path::PathBuf {
+fn fake_diesel(workspace: &Printed, script: &str) -> std::path::PathBuf {
     let version = "if [ \"$1\" = --version ]; then echo 'Version: 9.9.9 postgres'; exit; fi";
     workspace.write("bin/diesel", &format!("#!/bin/sh\n{version}\n{script}\n"));
     let path = workspace.path("bin/diesel");
@@ -53,7 +53,7 @@ fn fake_diesel(workspace: &Workspace, script: &str) -> std::path::PathBuf {
 
 #[test]
 fn the_password_is_in_no_argument_and_in_no_output() {
-    let workspace = Workspace::new();
+    let workspace = Printed::new();
     let url = workspace.server.url("postgres");
     // The test server may do without a password; then any is right.
     let (scheme, rest) = url.split_once("://").unwrap();
@@ -81,7 +81,7 @@ fn the_password_is_in_no_argument_and_in_no_output() {
 
 #[test]
 fn a_diesel_of_another_minor_version_on_the_path_is_passed_over() {
-    let workspace = Workspace::new();
+    let workspace = Printed::new();
     fake_diesel(&workspace, "echo wrong");
     let mut command = workspace.command("schema notes");
     let path = std::env::var("PATH").unwrap();

@@ -1,13 +1,13 @@
 //! `db schema`: what it writes is what plain Diesel writes.
 
-use crate::support::{PRINT, Workspace, diesel_program};
+use crate::support::{PRINT, Printed, diesel_program};
 
 const NOTES: &str = "services/notes/src/schema.rs";
 const USER: &str = "services/user/src/schema.rs";
 
 #[test]
 fn one_column_off_is_shown_and_mended_and_nothing_else_is_touched() {
-    let workspace = Workspace::new();
+    let workspace = Printed::new();
     workspace.db("schema", 0).says("written");
     let (good, modified) = (workspace.read(NOTES), || {
         let metadata = std::fs::metadata(workspace.path(USER)).unwrap();
@@ -40,7 +40,7 @@ fn one_column_off_is_shown_and_mended_and_nothing_else_is_touched() {
 
 #[test]
 fn a_missing_file_is_found_and_written_and_one_that_nobody_wants_is_not() {
-    let workspace = Workspace::new();
+    let workspace = Printed::new();
     workspace.write(
         "services/user/diesel.toml",
         "[migrations_directory]\ndir = \"migrations\"\n",
@@ -75,7 +75,7 @@ CREATE TABLE other.things (id int PRIMARY KEY, level other.\"Level\" NOT NULL);
 
 #[test]
 fn one_section_with_all_that_diesel_can_do_is_what_plain_diesel_prints() {
-    let workspace = Workspace::new();
+    let workspace = Printed::new();
     workspace.migration("notes", "2026-01-02-000000_all", EVERYTHING, "SELECT 1;");
     // Diesel has rustfmt format it, which reads its settings from the folders above.
     workspace.write("rustfmt.toml", "max_width = 60\n");
@@ -131,7 +131,7 @@ fn one_section_with_all_that_diesel_can_do_is_what_plain_diesel_prints() {
 
 #[test]
 fn several_sections_are_written_as_plain_diesel_writes_them() {
-    let workspace = Workspace::new();
+    let workspace = Printed::new();
     workspace.migration("notes", "2026-01-02-000000_all", EVERYTHING, "SELECT 1;");
     workspace.write(
         "services/notes/diesel.toml",
@@ -174,7 +174,7 @@ fn several_sections_are_written_as_plain_diesel_writes_them() {
 
 #[test]
 fn nothing_of_the_surroundings_leaks_in() {
-    let workspace = Workspace::new();
+    let workspace = Printed::new();
     let nowhere = "postgres://nobody:hidden@127.0.0.1:1/nowhere";
     workspace.write(
         "services/notes/.env",
@@ -210,7 +210,7 @@ fn nothing_of_the_surroundings_leaks_in() {
 
 #[test]
 fn a_migration_that_fails_is_shown_and_the_other_services_are_written() {
-    let workspace = Workspace::new();
+    let workspace = Printed::new();
     workspace.migration(
         "notes",
         "2026-01-02-000000_bad",
@@ -228,7 +228,7 @@ fn a_migration_that_fails_is_shown_and_the_other_services_are_written() {
 
 #[test]
 fn a_fault_in_diesel_toml_is_diesels_to_name() {
-    let workspace = Workspace::new();
+    let workspace = Printed::new();
     workspace.write(
         "services/notes/diesel.toml",
         &PRINT.replace("file", "column_sort = \"name\"\nfile"),

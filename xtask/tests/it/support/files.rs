@@ -1,27 +1,34 @@
 //! A workspace of files alone, for what needs no server.
 
 use std::collections::BTreeMap;
+use std::ops::Deref;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use tempfile::TempDir;
-
-use crate::support::Run;
+use super::{Folder, PRINT, Run, variable};
 
 /// A workspace in a temporary folder.
 pub(crate) struct Files {
-    folder: TempDir,
+    folder: Folder,
     variables: Vec<(String, String)>,
 }
 
 /// What `db check --json` says of one fault: check, service, file, line.
 pub(crate) type Place = (String, Option<String>, Option<String>, Option<u64>);
 
+impl Deref for Files {
+    type Target = Folder;
+
+    fn deref(&self) -> &Folder {
+        &self.folder
+    }
+}
+
 impl Files {
     /// One in which nothing is wrong: these services, each with a database and a migration.
     pub(crate) fn with(services: &[&str]) -> Self {
         let files = Self {
-            folder: TempDir::new().unwrap(),
+            folder: Folder::new(),
             variables: Vec::new(),
         };
         files.write(
@@ -30,14 +37,11 @@ impl Files {
         );
         let mut template = String::new();
         for service in services {
-            files.write(
-                &format!("services/{service}/Cargo.toml"),
-                &format!("[package]\nname = \"{service}\"\n\n[package.metadata.db]\nname = \"{service}_db\"\n"),
+            files.manifest(
+                service,
+                &format!("\n[package.metadata.db]\nname = \"{service}_db\"\n"),
             );
-            files.write(
-                &format!("services/{service}/diesel.toml"),
-                "[print_schema]\nfile = \"src/schema.rs\"\n\n[migrations_directory]\ndir = \"migrations\"\n",
-            );
+            files.write(&format!("services/{service}/diesel.toml"), PRINT);
             files.write(&format!("services/{service}/src/schema.rs"), "");
             files.migration(
                 service,
@@ -45,9 +49,10 @@ impl Files {
                 &format!("CREATE TABLE {service}_items (id bigint PRIMARY KEY);\n"),
                 &format!("DROP TABLE {service}_items;\n"),
             );
-            let variable = crate::support::variable(service);
-            template +=
-                &format!("{variable}=postgres://user:password@localhost:5432/{service}_db\n");
+            template += &format!(
+                "{}=postgres://user:password@localhost:5432/{service}_db\n",
+                variable(service)
+            );
         }
         files.write(".env.template", &template);
         files.write(".gitignore", ".env\n/backups/\n/migration_backups/\n");
@@ -56,37 +61,10 @@ impl Files {
 
     /// Adds a service that says `db = false`.
     pub(crate) fn add_stateless(&self, service: &str, dependencies: &str) {
-        self.write(
-            &format!("services/{service}/Cargo.toml"),
-            &format!(
-                "[package]\nname = \"{service}\"\n\n[package.metadata]\ndb = false\n{dependencies}"
-            ),
+        self.manifest(
+            service,
+            &format!("\n[package.metadata]\ndb = false\n{dependencies}"),
         );
-    }
-
-    pub(crate) fn migration(&self, service: &str, name: &str, up: &str, down: &str) {
-        let folder = format!("services/{service}/migrations/{name}");
-        self.write(&format!("{folder}/up.sql"), up);
-        self.write(&format!("{folder}/down.sql"), down);
-    }
-
-    /// Text is added at the end of a file.
-    pub(crate) fn append(&self, path: &str, text: &str) {
-        self.write(path, &(self.read(path) + text));
-    }
-
-    pub(crate) fn write(&self, path: &str, text: &str) {
-        let path = self.path(path);
-        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-        std::fs::write(path, text).unwrap();
-    }
-
-    pub(crate) fn read(&self, path: &str) -> String {
-        std::fs::read_to_string(self.path(path)).unwrap()
-    }
-
-    pub(crate) fn path(&self, path: &str) -> PathBuf {
-        self.folder.path().join(path)
     }
 
     pub(crate) fn set(&mut self, variable: &str, value: &str) {
@@ -96,7 +74,7 @@ impl Files {
     pub(crate) fn command(&self, line: &str) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_xtask"));
         command.arg("db").args(line.split_whitespace());
-        command.current_dir(self.folder.path()).env_clear();
+        command.current_dir(self.root()).env_clear();
         command.envs(self.variables.iter().cloned());
         command
     }
@@ -147,21 +125,14 @@ impl Files {
     /// Every path but those of backups: what it is, its mode, and its bytes or its target.
     pub(crate) fn everything(&self) -> BTreeMap<PathBuf, (u32, Vec<u8>)> {
         let mut found = BTreeMap::new();
-        walk(self.folder.path(), &mut found);
+        walk(self.root(), &mut found);
         found.retain(|path, _| !path.starts_with(self.path("migration_backups")));
         found
     }
 
     /// The names of the backups.
     pub(crate) fn backups(&self) -> Vec<String> {
-        let entries = std::fs::read_dir(self.path("migration_backups"));
-        let mut names: Vec<_> = entries
-            .into_iter()
-            .flatten()
-            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-            .collect();
-        names.sort();
-        names
+        self.list("migration_backups")
     }
 }
 

@@ -1,12 +1,12 @@
 //! `db new`: empty ones, and those that Diesel's diff writes.
 
-use crate::support::Workspace;
+use crate::support::Printed;
 
 const SCHEMA: &str = "services/notes/src/schema.rs";
 const MIGRATIONS: &str = "services/notes/migrations";
 
 /// The two files of the one migration that is not the first.
-fn made(workspace: &Workspace, stdout: &str) -> (String, String) {
+fn made(workspace: &Printed, stdout: &str) -> (String, String) {
     let paths: Vec<_> = stdout.lines().collect();
     let [up, down] = paths.as_slice() else {
         panic!("not two paths: {stdout}")
@@ -17,7 +17,7 @@ fn made(workspace: &Workspace, stdout: &str) -> (String, String) {
 
 #[test]
 fn an_empty_one_comes_after_the_others_in_their_style() {
-    let workspace = Workspace::new();
+    let workspace = Printed::new();
     let run = workspace.db("new notes add_things", 0);
     let (up, down) = made(&workspace, &run.stdout);
     assert_eq!(up, "-- Your SQL goes here\n");
@@ -32,7 +32,7 @@ fn an_empty_one_comes_after_the_others_in_their_style() {
 
 #[test]
 fn a_version_that_is_not_the_newest_is_refused() {
-    let workspace = Workspace::new();
+    let workspace = Printed::new();
     let newer = "2999-01-01-000000_from_the_future";
     workspace.migration("notes", newer, "SELECT 1;", "SELECT 1;");
     for line in ["new notes late", "new notes late --diff"] {
@@ -50,7 +50,7 @@ fn a_version_that_is_not_the_newest_is_refused() {
 
 #[test]
 fn a_name_is_part_of_a_folders_name() {
-    let workspace = Workspace::new();
+    let workspace = Printed::new();
     for name in ["../up", "a/b", "ä", "_", "a.b"] {
         workspace
             .db(&format!("new notes {name}"), 2)
@@ -67,15 +67,16 @@ fn a_name_is_part_of_a_folders_name() {
 
 #[test]
 fn an_added_column_becomes_a_migration_that_applies_and_reverts() {
-    let workspace = Workspace::new();
+    let workspace = Printed::new();
     workspace.db("schema", 0);
     workspace.edit(
         SCHEMA,
         "        body -> Text,\n",
         "        body -> Text,\n        author -> Nullable<Text>,\n",
     );
-    let run = workspace.db("new notes add_author --diff", 0);
-    run.says("indexes, defaults, unique and check constraints")
+    let run = workspace
+        .db("new notes add_author --diff", 0)
+        .says("indexes, defaults, unique and check constraints")
         .does_not_say("deletes data")
         .does_not_say("it does not make");
     let (up, down) = made(&workspace, &run.stdout);
@@ -105,7 +106,7 @@ fn an_added_column_becomes_a_migration_that_applies_and_reverts() {
 
 #[test]
 fn a_column_of_a_custom_type_is_neither_dropped_nor_misspelt() {
-    let workspace = Workspace::new();
+    let workspace = Printed::new();
     workspace.migration(
         "notes",
         "2026-01-01-000000_create",
@@ -136,7 +137,7 @@ fn a_column_of_a_custom_type_is_neither_dropped_nor_misspelt() {
 
 #[test]
 fn what_the_diff_gets_wrong_is_said_and_what_it_cannot_see_leaves_nothing() {
-    let workspace = Workspace::new();
+    let workspace = Printed::new();
     workspace.write("services/notes/diesel.toml", "[print_schema]\nfile = \"src/schema.rs\"\nwith_docs = true\n\n[migrations_directory]\ndir = \"migrations\"\n");
     workspace.db("schema notes", 0);
     let good = workspace.read(SCHEMA);
@@ -172,8 +173,9 @@ fn what_the_diff_gets_wrong_is_said_and_what_it_cannot_see_leaves_nothing() {
             "#[sql_name = \"text\"]\n        body -> Nullable<Varchar>",
         ),
     );
-    let run = workspace.db("new notes change --diff", 0);
-    run.says("DROP COLUMN \"body\" deletes data")
+    let run = workspace
+        .db("new notes change --diff", 0)
+        .says("DROP COLUMN \"body\" deletes data")
         .says("it does not make `items: #[sql_name = \"text\"] body -> Nullable<Varchar>`");
     made(&workspace, &run.stdout);
 }
