@@ -16,5 +16,6 @@ mod readme;
 mod reverting;
 mod schema;
 mod settings;
+mod shown;
 mod support;
 mod up;

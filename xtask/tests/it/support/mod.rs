@@ -7,6 +7,7 @@ mod folder;
 mod pooler;
 mod printed;
 mod run;
+mod snapshot;
 mod workspace;
 
 use std::path::Path;
@@ -18,6 +19,7 @@ pub(crate) use folder::Folder;
 pub(crate) use pooler::Pooler;
 pub(crate) use printed::{PRINT, Printed, wait_until};
 pub(crate) use run::Run;
+pub(crate) use snapshot::{snapshot, snapshot_with};
 pub(crate) use workspace::{Workspace, value};
 
 /// The default variable of a service.

@@ -77,15 +77,20 @@ impl Printed {
     /// Runs the tool, which must leave no database behind whatever happens.
     #[track_caller]
     pub(crate) fn db(&self, line: &str, code: i32) -> Run {
-        self.run(self.command(line), code)
+        self.run_as(self.command(line), line, code)
     }
 
     #[track_caller]
-    pub(crate) fn run(&self, mut command: Command, code: i32) -> Run {
+    pub(crate) fn run(&self, command: Command, code: i32) -> Run {
         let line = format!("{command:?}");
+        self.run_as(command, &line, code)
+    }
+
+    #[track_caller]
+    fn run_as(&self, mut command: Command, line: &str, code: i32) -> Run {
         let child = command.spawn().unwrap();
         let pid = child.id();
-        let run = Run::from(child.wait_with_output().unwrap(), &line).exits(code);
+        let run = Run::from(child.wait_with_output().unwrap(), line).exits(code);
         assert_eq!(self.databases(pid), 0, "left behind by {line}");
         run
     }

@@ -8,7 +8,7 @@ pub(crate) struct Run {
     pub(crate) code: i32,
     pub(crate) stdout: String,
     pub(crate) stderr: String,
-    line: String,
+    pub(super) line: String,
 }
 
 impl Run {

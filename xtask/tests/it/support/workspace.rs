@@ -39,7 +39,8 @@ impl Workspace {
         Self {
             folder: Folder::new(),
             server: Server::for_tests("xtask").unwrap(),
-            prefix: format!("t{}_{number}", std::process::id()),
+            // Of one width, so that tables are aligned in the same way in every run.
+            prefix: format!("t{:07}_{number:03}", std::process::id()),
             variables: BTreeMap::new(),
             databases: RefCell::default(),
         }
