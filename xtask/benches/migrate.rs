@@ -5,8 +5,8 @@
 //! The commands take turns, so that what slows the machine slows all of them; the median of the rounds is shown, and
 //! the ratio to ours. `diesel` and `sqlx` must be on PATH; one that is not is left out and said so.
 
-#[path = "../tests/it/support.rs"]
-#[allow(dead_code, unreachable_pub)]
+#[path = "../tests/it/support/mod.rs"]
+#[allow(dead_code, unreachable_pub, unused_imports)]
 mod support;
 
 use std::process::{Command, Stdio};

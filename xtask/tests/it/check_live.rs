@@ -1,7 +1,6 @@
 //! `db check --live`: what differs between a configured database and what its migrations make.
 
-use crate::check_throwaway::{findings, only, workspace};
-use crate::support::{Workspace, variable};
+use crate::support::{Workspace, findings, on_throwaway as workspace, only, variable};
 
 /// One service whose database is migrated.
 fn migrated() -> (Workspace, String) {

@@ -1,6 +1,6 @@
 //! `db check --offline`: each fault is planted alone and found exactly, with its file and line.
 
-use crate::files::Files;
+use crate::support::{Files, Place};
 
 const UP: &str = "services/arc/migrations/2026-01-02-000000_x/up.sql";
 const DOWN: &str = "services/arc/migrations/2026-01-02-000000_x/down.sql";
@@ -211,9 +211,8 @@ fn what_needs_to_be_without_a_transaction() {
     files.write(METADATA, "run_in_transaction = false\n");
     files.finds(&[]);
     files.write(UP, &format!("BEGIN;\n{sql}"));
-    let says_transaction = |places: &[crate::files::Place]| {
-        places.iter().any(|place| place.0 == "transaction-nesting")
-    };
+    let says_transaction =
+        |places: &[Place]| places.iter().any(|place| place.0 == "transaction-nesting");
     assert!(!says_transaction(&files.places()));
     std::fs::remove_file(files.path(METADATA)).unwrap();
     assert!(says_transaction(&files.places()));

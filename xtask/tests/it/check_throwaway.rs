@@ -3,75 +3,9 @@
 use std::collections::BTreeSet;
 use std::process::Stdio;
 
-use local_postgres::Server;
-use serde_json::Value;
-
-use crate::support::Workspace;
-
-/// The checks that need a server; the others are tested by themselves.
-const CHECKS: [&str; 14] = [
-    "migration-fails",
-    "needs-other-service",
-    "shared-table",
-    "down-fails",
-    "not-undone",
-    "not-repeatable",
-    "live-url",
-    "live-missing",
-    "live-owner",
-    "live-pending",
-    "live-unknown",
-    "live-edited",
-    "live-invalid-index",
-    "live-drift",
-];
+use crate::support::{Seen, findings, on_throwaway as workspace, only};
 
 const X: &str = "2026-01-03-000000_x";
-
-/// Services whose variables are not set: `db check` needs none.
-pub(crate) fn workspace(services: &[&str]) -> Workspace {
-    let mut workspace = Workspace::with(services);
-    for service in services {
-        workspace.unset(&crate::support::variable(service));
-    }
-    // The tests' own server; else cargo would build what finds one.
-    let server = Server::for_tests("xtask").unwrap();
-    workspace.set("LOCAL_POSTGRES_URL", &server.url("postgres"));
-    workspace
-}
-
-/// A finding without its help: check, service, file and line, message.
-type Seen = (String, String, String, String);
-
-pub(crate) fn findings(workspace: &Workspace, line: &str) -> Vec<Seen> {
-    let run = workspace.db(&format!("{line} --json"));
-    assert!(run.code < 2, "{}{}", run.stdout, run.stderr);
-    let json: Value = serde_json::from_str(&run.stdout).unwrap();
-    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-    let seen = json["findings"].as_array().unwrap().iter().map(|finding| {
-        let file = text(&finding["file"]);
-        let place = match finding["line"].as_u64() {
-            Some(line) => format!("{file}:{line}"),
-            None => file,
-        };
-        (
-            text(&finding["check"]),
-            text(&finding["service"]),
-            place,
-            text(&finding["message"]),
-        )
-    });
-    seen.filter(|(check, ..)| CHECKS.contains(&check.as_str()))
-        .collect()
-}
-
-/// The one finding.
-#[track_caller]
-pub(crate) fn only(workspace: &Workspace, line: &str) -> Seen {
-    let mut found = findings(workspace, line);
-    assert_eq!(found.len(), 1, "{found:#?}");
-    found.remove(0)
-}
 
 #[track_caller]
 fn is(seen: &Seen, check: &str, service: &str, place: &str) {

@@ -2,7 +2,7 @@
 
 use std::os::unix::fs::PermissionsExt as _;
 
-use crate::files::Files;
+use crate::support::Files;
 
 /// The layout that this project exists for.
 fn accident() -> Files {

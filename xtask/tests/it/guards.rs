@@ -1,7 +1,6 @@
 //! What may not be written to is refused, before anything is written.
 
-use crate::pooler::Pooler;
-use crate::support::Workspace;
+use crate::support::{Pooler, Workspace};
 
 /// How many relations of ours or Diesel's a database has: none when nothing was written.
 const WRITTEN: &str = "SELECT count(*) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace \

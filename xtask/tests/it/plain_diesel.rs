@@ -1,51 +1,16 @@
 //! Plain Diesel and the tool agree, in both directions.
 
-use std::path::PathBuf;
 use std::process::Command;
 
 use diesel_migrations::{FileBasedMigrations, MigrationHarness as _};
 
-use crate::support::{Run, Workspace, repository};
-
-/// The version of the Diesel CLI that is held against the tool.
-const DIESEL_CLI: &str = "2.3.14";
-
-/// The Diesel CLI: the one on PATH if it is that version, else one that is built once into the target folder.
-fn diesel_cli() -> PathBuf {
-    let fits = |program: &PathBuf| {
-        let output = Command::new(program).arg("--version").output();
-        output.is_ok_and(|output| String::from_utf8_lossy(&output.stdout).contains(DIESEL_CLI))
-    };
-    let on_path = PathBuf::from("diesel");
-    if fits(&on_path) {
-        return on_path;
-    }
-    let root = repository().join(format!("target/xtask-tools/diesel_cli-{DIESEL_CLI}"));
-    let program = root.join("bin/diesel");
-    if !fits(&program) {
-        eprintln!("building diesel_cli {DIESEL_CLI} once, which takes minutes");
-        let built = Command::new("cargo")
-            .args([
-                "install",
-                "diesel_cli",
-                "--version",
-                DIESEL_CLI,
-                "--locked",
-                "--no-default-features",
-            ])
-            .args(["--features", "postgres-bundled", "--root"])
-            .arg(&root)
-            .status();
-        assert!(built.unwrap().success(), "failed to build diesel_cli");
-    }
-    program
-}
+use crate::support::{Run, Workspace, diesel_program};
 
 fn diesel(workspace: &Workspace, arguments: &str) -> Run {
     let arguments: Vec<_> = arguments.split_whitespace().collect();
     // Diesel reads a .env in any parent folder; the test's folder has none.
     let url = workspace.get("ARC_DATABASE_URL");
-    let mut command = workspace.prepared(Command::new(diesel_cli()), &arguments);
+    let mut command = workspace.prepared(Command::new(diesel_program()), &arguments);
     Run::of(
         command
             .current_dir(workspace.path("services/arc"))

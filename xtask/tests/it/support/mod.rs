@@ -1,0 +1,47 @@
+//! What the tests share: generated workspaces, runs of the tool, and stand-ins for other programs.
+
+mod diesel;
+mod files;
+mod findings;
+mod folder;
+mod pooler;
+mod printed;
+mod run;
+mod snapshot;
+mod workspace;
+
+use std::path::Path;
+
+pub(crate) use diesel::{diesel_program, target};
+pub(crate) use files::{Files, Place};
+pub(crate) use findings::{Seen, findings, on_throwaway, only};
+pub(crate) use folder::Folder;
+pub(crate) use pooler::Pooler;
+pub(crate) use printed::{PRINT, Printed, wait_until};
+pub(crate) use run::Run;
+pub(crate) use snapshot::{snapshot, snapshot_with};
+pub(crate) use workspace::{Workspace, value};
+
+/// The default variable of a service.
+pub(crate) fn variable(service: &str) -> String {
+    format!("{}_DATABASE_URL", service.to_uppercase().replace('-', "_"))
+}
+
+pub(crate) fn quoted(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
+}
+
+/// Percent-encodes everything but letters, digits and `_`.
+pub(crate) fn encoded(text: &str) -> String {
+    text.bytes()
+        .map(|byte| match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'_' => char::from(byte).to_string(),
+            byte => format!("%{byte:02X}"),
+        })
+        .collect()
+}
+
+/// The root of this repository, for what is compared with it.
+pub(crate) fn repository() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap()
+}

@@ -1,0 +1,62 @@
+//! A run of a program, and what is asserted of it.
+
+use std::process::{Command, Output};
+
+/// What a run gave.
+#[derive(Debug)]
+pub(crate) struct Run {
+    pub(crate) code: i32,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+    pub(super) line: String,
+}
+
+impl Run {
+    /// Runs a program to its end; `line` is how a failed assertion names it.
+    pub(crate) fn of(command: &mut Command, line: &str) -> Self {
+        Self::from(command.output().unwrap(), line)
+    }
+
+    /// A run that has ended.
+    pub(crate) fn from(output: Output, line: &str) -> Self {
+        Self {
+            code: output.status.code().unwrap_or(-1),
+            stdout: String::from_utf8(output.stdout).unwrap(),
+            stderr: String::from_utf8(output.stderr).unwrap(),
+            line: line.to_owned(),
+        }
+    }
+
+    #[track_caller]
+    pub(crate) fn exits(self, code: i32) -> Self {
+        assert_eq!(
+            self.code, code,
+            "exit code of `{}`\n{}{}",
+            self.line, self.stdout, self.stderr
+        );
+        self
+    }
+
+    /// Both streams hold the text somewhere.
+    #[track_caller]
+    pub(crate) fn says(self, text: &str) -> Self {
+        let both = format!("{}{}", self.stdout, self.stderr);
+        assert!(
+            both.contains(text),
+            "`{}` does not say {text:?}\n{both}",
+            self.line
+        );
+        self
+    }
+
+    #[track_caller]
+    pub(crate) fn does_not_say(self, text: &str) -> Self {
+        let both = format!("{}{}", self.stdout, self.stderr);
+        assert!(
+            !both.contains(text),
+            "`{}` says {text:?}\n{both}",
+            self.line
+        );
+        self
+    }
+}

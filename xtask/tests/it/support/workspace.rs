@@ -1,0 +1,234 @@
+//! A workspace generated for one test, with databases of its own on the shared test server.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::ops::Deref;
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use diesel::connection::SimpleConnection as _;
+use diesel::dsl::sql;
+use diesel::sql_types::{Nullable, Text};
+use diesel::{Connection as _, PgConnection, RunQueryDsl as _};
+use local_postgres::Server;
+
+use super::{Folder, Run, quoted, variable};
+
+/// A workspace in a temporary folder. Its databases go when it is dropped, unless the test failed.
+pub(crate) struct Workspace {
+    folder: Folder,
+    server: Server,
+    prefix: String,
+    variables: BTreeMap<String, String>,
+    databases: RefCell<Vec<String>>,
+}
+
+impl Deref for Workspace {
+    type Target = Folder;
+
+    fn deref(&self) -> &Folder {
+        &self.folder
+    }
+}
+
+impl Workspace {
+    /// One without services.
+    pub(crate) fn empty() -> Self {
+        static NUMBER: AtomicUsize = AtomicUsize::new(0);
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        Self {
+            folder: Folder::new(),
+            server: Server::for_tests("xtask").unwrap(),
+            // Of one width, so that tables are aligned in the same way in every run.
+            prefix: format!("t{:07}_{number:03}", std::process::id()),
+            variables: BTreeMap::new(),
+            databases: RefCell::default(),
+        }
+    }
+
+    /// One with these services, each with a variable for a database of its own and two migrations.
+    pub(crate) fn with(services: &[&str]) -> Self {
+        let mut workspace = Self::empty();
+        for service in services {
+            workspace.add(service, &workspace.database(service));
+            let table = service.replace('-', "_");
+            workspace.migration(
+                service,
+                "2026-01-01-000000_create",
+                &format!("CREATE TABLE \"{table}_items\" (id bigint PRIMARY KEY);"),
+                &format!("DROP TABLE \"{table}_items\";"),
+            );
+            workspace.migration(
+                service,
+                "2026-01-02-000000_note",
+                &format!("ALTER TABLE \"{table}_items\" ADD COLUMN note text;"),
+                &format!("ALTER TABLE \"{table}_items\" DROP COLUMN note;"),
+            );
+        }
+        workspace
+    }
+
+    /// Adds a service that owns `database`, with no migration, and sets its variable.
+    pub(crate) fn add(&mut self, service: &str, database: &str) {
+        self.manifest(
+            service,
+            &format!("\n[package.metadata.db]\nname = {}\n", toml_text(database)),
+        );
+        self.write(
+            &format!("services/{service}/diesel.toml"),
+            "[migrations_directory]\ndir = \"migrations\"\n",
+        );
+        std::fs::create_dir_all(self.path(&format!("services/{service}/migrations"))).unwrap();
+        let url = self.server.url(database);
+        self.set(&variable(service), &url);
+        self.databases.borrow_mut().push(database.to_owned());
+    }
+
+    /// The name of a service's database: its own for each test.
+    pub(crate) fn database(&self, service: &str) -> String {
+        format!("{}_{service}", self.prefix)
+    }
+
+    pub(crate) fn set(&mut self, variable: &str, value: &str) {
+        self.variables.insert(variable.to_owned(), value.to_owned());
+    }
+
+    pub(crate) fn unset(&mut self, variable: &str) {
+        self.variables.remove(variable);
+    }
+
+    pub(crate) fn get(&self, variable: &str) -> String {
+        self.variables[variable].clone()
+    }
+
+    /// The superuser's URL of a database on the shared server, dropped with the workspace.
+    pub(crate) fn url(&self, database: &str) -> String {
+        self.databases.borrow_mut().push(database.to_owned());
+        self.server.url(database)
+    }
+
+    /// The tool, with little but PATH, HOME and the workspace's variables in its environment.
+    pub(crate) fn command(&self, arguments: &[&str]) -> Command {
+        self.prepared(Command::new(env!("CARGO_BIN_EXE_xtask")), arguments)
+    }
+
+    /// Another program, in the same environment.
+    pub(crate) fn prepared(&self, mut command: Command, arguments: &[&str]) -> Command {
+        command.args(arguments).current_dir(self.root()).env_clear();
+        // Also what says how to run PostgreSQL, and how cargo builds what runs it.
+        let kept = |name: &str| {
+            ["PATH", "HOME", "OPENSSL_NO_VENDOR"].contains(&name)
+                || name.starts_with("CARGO_")
+                || name.starts_with("RUSTUP_")
+                || name.starts_with("LOCAL_POSTGRES_")
+        };
+        command.envs(std::env::vars().filter(|(name, _)| kept(name)));
+        command.envs(&self.variables).stdin(Stdio::null());
+        command
+    }
+
+    /// Runs `cargo xtask db …`, with the words of `line` as arguments.
+    pub(crate) fn db(&self, line: &str) -> Run {
+        let mut arguments = vec!["db"];
+        arguments.extend(line.split_whitespace());
+        Run::of(&mut self.command(&arguments), line)
+    }
+
+    /// Starts `cargo xtask db …` and does not wait for it.
+    pub(crate) fn start(&self, line: &str) -> Child {
+        let mut arguments = vec!["db"];
+        arguments.extend(line.split_whitespace());
+        self.command(&arguments)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap()
+    }
+
+    /// Creates a database past the tool.
+    pub(crate) fn create_database(&self, database: &str) {
+        self.databases.borrow_mut().push(database.to_owned());
+        self.admin()
+            .batch_execute(&format!("CREATE DATABASE {}", quoted(database)))
+            .unwrap();
+    }
+
+    /// A superuser's session on the server.
+    pub(crate) fn admin(&self) -> PgConnection {
+        PgConnection::establish(&self.server.url("postgres")).unwrap()
+    }
+
+    /// A superuser's session on a database.
+    pub(crate) fn session(&self, database: &str) -> PgConnection {
+        PgConnection::establish(&self.server.url(database)).unwrap()
+    }
+
+    /// Runs statements in a database past the tool.
+    pub(crate) fn execute(&self, database: &str, statements: &str) {
+        self.session(database).batch_execute(statements).unwrap();
+    }
+
+    /// The one value of a query in a database, as text.
+    pub(crate) fn value(&self, database: &str, query: &str) -> String {
+        value(&mut self.session(database), query)
+    }
+
+    pub(crate) fn exists(&self, database: &str) -> bool {
+        let query = format!(
+            "SELECT count(*) FROM pg_database WHERE datname = '{}'",
+            database.replace('\'', "''")
+        );
+        value(&mut self.admin(), &query) == "1"
+    }
+
+    /// The relations of the service's own: neither the ledger's nor Diesel's.
+    pub(crate) fn tables(&self, database: &str) -> String {
+        self.value(
+            database,
+            "SELECT coalesce(string_agg(tablename, ' ' ORDER BY tablename), '') FROM pg_tables \
+             WHERE schemaname = 'public' AND tablename <> '__diesel_schema_migrations'",
+        )
+    }
+
+    /// The versions in Diesel's table, in order.
+    pub(crate) fn applied(&self, database: &str) -> String {
+        self.value(
+            database,
+            "SELECT coalesce(string_agg(version, ' ' ORDER BY version), '') FROM __diesel_schema_migrations",
+        )
+    }
+}
+
+impl Drop for Workspace {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!(
+                "kept: databases {}_* of the test server, {:?}",
+                self.prefix,
+                self.root()
+            );
+            return;
+        }
+        let mut admin = self.admin();
+        for database in self.databases.borrow().iter() {
+            admin
+                .batch_execute(&format!(
+                    "DROP DATABASE IF EXISTS {} WITH (FORCE)",
+                    quoted(database)
+                ))
+                .unwrap();
+        }
+    }
+}
+
+/// The one value of a query, as text.
+pub(crate) fn value(session: &mut PgConnection, query: &str) -> String {
+    let text = diesel::select(sql::<Nullable<Text>>(&format!("({query})::text")));
+    text.get_result::<Option<String>>(session)
+        .unwrap()
+        .unwrap_or_else(|| "NULL".to_owned())
+}
+
+fn toml_text(text: &str) -> String {
+    format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))
+}
