@@ -155,10 +155,10 @@ fn the_checks_are_those_of_the_code() {
             .filter_map(|before| before.rsplit('"').nth(1));
         names.map(str::to_owned).collect()
     };
-    let mut checks = listed("xtask/src/checks.rs", ", Needs::");
-    checks.retain(|name| read("xtask/src/checks.rs").contains(&format!("({name:?}, Needs::")));
+    let mut checks = listed("xtask/db/src/check.rs", ", Needs::");
+    checks.retain(|name| read("xtask/db/src/check.rs").contains(&format!("({name:?}, Needs::")));
     assert_eq!(names("check"), checks);
-    let rules = read("xtask/src/checks/rules.rs");
+    let rules = read("xtask/db/src/check/rules.rs");
     let (_, left_out) = rules.split_once("const LEFT_OUT").unwrap();
     let left_out = left_out.split_once("];").unwrap().0;
     let left_out: BTreeSet<_> = left_out
@@ -208,7 +208,7 @@ fn the_services_are_those_of_the_workspace() {
 
 #[test]
 fn every_message_of_the_troubleshooting_is_one_that_is_printed() {
-    let sources = sources(&repository().join("xtask/src"));
+    let sources = sources(&repository().join("xtask/db/src"));
     for row in table("message") {
         for piece in code(&row[0])[0]
             .split('…')

@@ -1,0 +1,175 @@
+//! What every verb works with: the workspace, its variables, and how to run.
+
+use std::time::Duration;
+
+use crate::database::guard;
+use crate::database::state::State;
+use crate::database::target::{Seen, Target};
+use crate::migrations::Migrations;
+use crate::ui::failure::{Failure, Result};
+use crate::ui::parallel;
+use crate::ui::progress::Progress;
+use crate::workspace::database_url::Variables;
+use crate::workspace::{Fault, Service, Workspace};
+
+/// The options that every `db` command takes.
+#[derive(clap::Args)]
+pub(crate) struct Options {
+    /// How many services to work on at once
+    #[arg(long, global = true, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..))]
+    jobs: u16,
+    /// How long to wait for another run on the same database
+    #[arg(long, global = true, value_name = "SECONDS", default_value_t = 60)]
+    lock_timeout: u64,
+}
+
+/// The workspace, and how to run.
+pub(crate) struct App {
+    pub(crate) workspace: Workspace,
+    pub(crate) variables: Variables,
+    /// What is wrong with the settings and `.env`, for the commands that are there to show it.
+    pub(crate) faults: Vec<Fault>,
+    unsound: Option<Failure>,
+    pub(crate) jobs: usize,
+    pub(crate) lock_timeout: Duration,
+    pub(crate) progress: Progress,
+}
+
+impl App {
+    /// Reads the workspace around the working directory.
+    ///
+    /// # Errors
+    /// There is no workspace. Faults in its settings or in `.env` are kept: see [`sound`](Self::sound).
+    pub(crate) fn new(options: &Options) -> Result<Self> {
+        let here = std::env::current_dir().map_err(|error| {
+            Failure::usage(format!("failed to find the working directory: {error}"))
+        })?;
+        let (workspace, faults) = Workspace::find_with_faults(&here)?;
+        let mut unsound = faults.result().err();
+        let mut faults = faults.into_vec();
+        let variables = Variables::read(&workspace.root).unwrap_or_else(|failure| {
+            faults.push(Fault {
+                file: ".env".to_owned(),
+                message: failure.message.clone(),
+                remedy: failure.help.join("; "),
+            });
+            unsound.get_or_insert(failure);
+            Variables::none(&workspace.root)
+        });
+        Ok(Self {
+            workspace,
+            variables,
+            faults,
+            unsound,
+            jobs: usize::from(options.jobs),
+            lock_timeout: Duration::from_secs(options.lock_timeout),
+            progress: Progress::new(),
+        })
+    }
+
+    /// Stops a command that relies on the settings where they have a fault.
+    ///
+    /// # Errors
+    /// All faults in the settings, or the one in `.env`.
+    pub(crate) fn sound(&self) -> Result<()> {
+        self.unsound.clone().map_or(Ok(()), Err)
+    }
+
+    /// Resolves the services that `names` ask for; prints the WARNING where one falls back to `DATABASE_URL`.
+    ///
+    /// # Errors
+    /// Every fault of every service: nothing has been connected to yet.
+    pub(crate) fn targets(&self, names: &[String]) -> Result<Vec<Target<'_>>, Vec<Failure>> {
+        let (targets, failures) = self.targets_and_failures(names)?;
+        if failures.is_empty() {
+            Ok(targets)
+        } else {
+            Err(failures)
+        }
+    }
+
+    /// As [`targets`](Self::targets), but the services without a fault are given beside the faults of the others.
+    ///
+    /// # Errors
+    /// A name that is no service's.
+    pub(crate) fn targets_and_failures(
+        &self,
+        names: &[String],
+    ) -> Result<(Vec<Target<'_>>, Vec<Failure>)> {
+        let (mut targets, mut failures) = (Vec::new(), Vec::new());
+        for service in self.workspace.select(names)? {
+            match self.target(service) {
+                Ok(target) => targets.push(target),
+                Err(failure) => failures.push(failure),
+            }
+        }
+        for warning in targets
+            .iter()
+            .filter_map(|target| target.url.warning(target.service))
+        {
+            self.progress.line(&warning);
+        }
+        Ok((targets, failures))
+    }
+
+    fn target<'w>(&self, service: &'w Service) -> Result<Target<'w>> {
+        let url = self.variables.resolve(service)?;
+        Ok(Target {
+            service,
+            url,
+            migrations: Migrations::read(service)?,
+        })
+    }
+
+    /// As [`targets`](Self::targets), and refuses what can be seen to be wrong without connecting.
+    ///
+    /// # Errors
+    /// Also the refusals.
+    pub(crate) fn targets_to_write(
+        &self,
+        names: &[String],
+    ) -> Result<Vec<Target<'_>>, Vec<Failure>> {
+        let targets = self.targets(names)?;
+        let pairs: Vec<_> = targets
+            .iter()
+            .map(|target| (target.service, target.url.clone()))
+            .collect();
+        let refusals = guard::before_connecting(&self.workspace, &pairs);
+        if refusals.is_empty() {
+            Ok(targets)
+        } else {
+            Err(refusals)
+        }
+    }
+
+    /// Reads the state of every target's database, writing nothing; `None` where the database is missing.
+    pub(crate) fn look(&self, targets: &[Target<'_>]) -> Vec<Result<Option<Seen>>> {
+        parallel::each(self.jobs, targets, |target| {
+            let opened = target.url.open();
+            let opened =
+                opened.map_err(|reason| target.url.unreachable(target.service, &reason))?;
+            let Some(mut connection) = opened else {
+                return Ok(None);
+            };
+            let state = State::read(&mut connection)
+                .map_err(|error| target.failed("read the state of", &error))?;
+            let idle = (targets.len() <= 2 * self.jobs).then_some(connection);
+            Ok(Some(Seen { state, idle }))
+        })
+    }
+
+    /// Refuses when two of the targets are one physical database.
+    ///
+    /// # Errors
+    /// One refusal per pair.
+    pub(crate) fn refuse_shared(
+        targets: &[Target<'_>],
+        seen: &[Result<Option<Seen>>],
+    ) -> Result<(), Vec<Failure>> {
+        let known = targets.iter().zip(seen).filter_map(|(target, seen)| {
+            let state = &seen.as_ref().ok()?.as_ref()?.state;
+            Some((target.service, &target.url, state.identity.clone()))
+        });
+        guard::distinct(&known.collect::<Vec<_>>())
+    }
+}

@@ -1,0 +1,160 @@
+//! Unsafe DDL, found by squawk: statements that block readers or writers for long, fail on tables with rows, or break
+//! the program version that still runs.
+
+use std::path::Path;
+
+use squawk_linter::{Linter, Rule as Squawk, Violation};
+use squawk_syntax::SourceFile;
+
+use super::folders::Folder;
+use super::rules::{Applies, RULES};
+use super::statement;
+use crate::sql::statements::place_of;
+
+/// One thing that a rule objects to.
+pub(crate) struct Objection {
+    pub(crate) rule: &'static str,
+    /// From 1.
+    pub(crate) line: usize,
+    pub(crate) message: String,
+    pub(crate) help: String,
+}
+
+/// A text and how it will be run.
+pub(crate) struct Migration<'t> {
+    pub(crate) sql: &'t str,
+    pub(crate) in_transaction: bool,
+    /// Whether it is a down.sql, whose purpose is to drop things.
+    pub(crate) down: bool,
+}
+
+impl<'t> Migration<'t> {
+    pub(crate) fn new(folder: &Folder, path: &Path, sql: &'t str) -> Self {
+        Self {
+            sql,
+            in_transaction: folder.in_transaction(),
+            down: path.ends_with("down.sql"),
+        }
+    }
+}
+
+/// Everything that the rules object to, whatever comments switch off.
+pub(crate) fn lint(migration: &Migration<'_>, postgres: &str) -> Vec<Objection> {
+    // Ours reads these comments, so that it knows which of them are of no use. The same length: offsets stay.
+    let sql = &migration.sql.replace("squawk-ignore", "squawk_ignore");
+    let new = statement::on_new_tables(sql);
+    let without_new = statement::blank(sql, &new);
+    let mut harmless = new;
+    harmless.extend(statement::without_locks(sql));
+    let without_harmless = statement::blank(sql, &harmless);
+
+    // Where nothing is blanked, one look is enough.
+    let mut texts = Vec::<(&str, Linter)>::new();
+    for (applies, text) in [
+        (Applies::Always, sql),
+        (Applies::ToOldTables, &without_new),
+        (Applies::ToLocks, &without_harmless),
+    ] {
+        // A migration without a transaction is one statement: there is no room for a SET before it.
+        if applies == Applies::ToLocks && !migration.in_transaction {
+            continue;
+        }
+        let rules = RULES
+            .iter()
+            .filter(|rule| rule.applies == applies && (rule.in_down || !migration.down));
+        let rules = rules.map(|rule| rule.squawk);
+        if let Some((_, linter)) = texts.iter_mut().find(|(same, _)| *same == text) {
+            linter.rules.extend(rules);
+        } else {
+            let mut linter = Linter::from(rules);
+            configure(&mut linter, migration, postgres);
+            texts.push((text, linter));
+        }
+    }
+    let found = texts
+        .into_iter()
+        .flat_map(|(text, mut linter)| linter.lint(&SourceFile::parse(text), text))
+        .collect();
+    let found = without_impossible(found);
+    let mut objections: Vec<_> = found
+        .iter()
+        .filter_map(|violation| objection(sql, violation))
+        .collect();
+    objections.sort_by_key(|objection| (objection.line, objection.rule));
+    objections.dedup_by(|a, b| a.rule == b.rule && a.line == b.line && a.message == b.message);
+    objections
+}
+
+/// What squawk alone would object to with its default rules: the name of the rule, and the line.
+pub(crate) fn plain(migration: &Migration<'_>, postgres: &str) -> Vec<(String, usize)> {
+    let sql = &migration.sql.replace("squawk-ignore", "squawk_ignore");
+    let mut linter = Linter::with_default_rules();
+    configure(&mut linter, migration, postgres);
+    let found = linter.lint(&SourceFile::parse(sql), sql);
+    let place = |violation: &Violation| {
+        let offset = usize::from(violation.text_range.start()).min(sql.len());
+        (violation.code.to_string(), place_of(sql, offset).line)
+    };
+    found.iter().map(place).collect()
+}
+
+fn configure(linter: &mut Linter, migration: &Migration<'_>, postgres: &str) {
+    linter.settings.assume_in_transaction = migration.in_transaction;
+    if let Ok(version) = postgres.parse() {
+        linter.settings.pg_version = version;
+    }
+}
+
+/// Of two objections to one constraint, the one whose remedy exists: `NOT VALID` is not for every kind.
+fn without_impossible(found: Vec<Violation>) -> Vec<Violation> {
+    let narrower = |wide: &Violation| {
+        found.iter().any(|other| {
+            matches!(
+                other.code,
+                Squawk::DisallowedUniqueConstraint
+                    | Squawk::AddingSerialPrimaryKeyField
+                    | Squawk::AddingForeignKeyConstraint
+            ) && wide.text_range.contains_range(other.text_range)
+        })
+    };
+    let keep: Vec<_> = found
+        .iter()
+        .map(|v| v.code != Squawk::ConstraintMissingNotValid || !narrower(v))
+        .collect();
+    found
+        .into_iter()
+        .zip(keep)
+        .filter_map(|(violation, keep)| keep.then_some(violation))
+        .collect()
+}
+
+fn objection(sql: &str, violation: &Violation) -> Option<Objection> {
+    let rule = RULES.iter().find(|rule| rule.squawk == violation.code)?;
+    let offset = usize::from(violation.text_range.start()).min(sql.len());
+    let remedy = violation
+        .help
+        .clone()
+        .or_else(|| violation.fix.as_ref().map(|fix| fix.title.clone()));
+    let more = format!("https://squawkhq.com/docs/{}", rule.name);
+    Some(Objection {
+        rule: rule.name,
+        line: place_of(sql, offset).line,
+        message: sentence(&violation.message),
+        help: match remedy {
+            Some(remedy) => format!("{}; see {more}", sentence(&remedy)),
+            None => format!("see {more}"),
+        },
+    })
+}
+
+/// A sentence of squawk's as ours are: no capital, no final period.
+fn sentence(text: &str) -> String {
+    let text = text.trim().trim_end_matches('.');
+    let mut characters = text.chars();
+    match (characters.next(), characters.next()) {
+        (Some(first), Some(second)) if second.is_lowercase() => {
+            format!("{}{}", first.to_lowercase(), &text[first.len_utf8()..])
+        }
+        _ => text.to_owned(),
+    }
+}

@@ -1,0 +1,9 @@
+//! A service's database: where it is, what state it is in, and the only way to write to it.
+
+pub(crate) mod guard;
+pub(crate) mod ledger;
+pub(crate) mod lock;
+pub(crate) mod runner;
+pub(crate) mod session;
+pub(crate) mod state;
+pub(crate) mod target;

@@ -1,0 +1,110 @@
+//! The databases of a workspace of services: created, migrated and checked with one command.
+//!
+//! The face is narrow: [`Args`] for clap, [`run`] for the exit code. The verbs are the table below, a file each.
+
+mod app;
+mod catalog;
+mod check;
+mod database;
+mod migrations;
+mod pg;
+mod repair;
+mod scratch;
+mod sql;
+mod ui;
+mod verbs;
+mod workspace;
+
+use std::process::ExitCode;
+
+use clap::Subcommand;
+
+use app::{App, Options};
+use ui::failure::Failure;
+use ui::report::Report;
+use verbs::{
+    baseline, create, down, fix, history, migrate, new, redo, revert, schema, status, up, wait,
+};
+
+/// Create, migrate and look at the databases of the services
+#[derive(clap::Args)]
+#[command(arg_required_else_help = true, after_help = EXIT_CODES)]
+pub struct Args {
+    #[command(flatten)]
+    options: Options,
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Subcommand)]
+enum Verb {
+    Up(up::Args),
+    Down(down::Args),
+    Create(create::Args),
+    Migrate(migrate::Args),
+    Revert(revert::Args),
+    Redo(redo::Args),
+    Status(status::Args),
+    History(history::Args),
+    Baseline(baseline::Args),
+    New(new::Args),
+    Schema(schema::Args),
+    Wait(wait::Args),
+    Check(verbs::check::Args),
+    Fix(fix::Args),
+}
+
+const EXIT_CODES: &str = "\
+Exit codes: 0 done, 1 findings, 2 usage or settings, 3 cannot connect, 4 a migration or another statement failed, 5 lock not obtained in \
+time, 6 refused: wrong database, 7 refused: destructive and not confirmed. Of several services the highest wins.";
+
+/// Runs a verb on the workspace of the working directory: data to stdout, everything else to stderr.
+#[must_use]
+pub fn run(args: &Args) -> ExitCode {
+    App::new(&args.options)
+        .map_err(|failure| vec![failure])
+        .and_then(|app| call(app, &args.verb))
+        .unwrap_or_else(Report::from)
+        .print()
+}
+
+fn call(app: App, verb: &Verb) -> Result<Report, Vec<Failure>> {
+    // The others rely on the settings; these are there to show what is wrong with them.
+    if !matches!(verb, Verb::Check(_) | Verb::Fix(_)) {
+        app.sound()?;
+    }
+    match verb {
+        Verb::Up(args) => up::run(app, args),
+        Verb::Down(args) => down::run(&app, args),
+        Verb::Create(args) => create::run(&app, args),
+        Verb::Migrate(args) => migrate::run(&app, args),
+        Verb::Revert(args) => revert::run(&app, args),
+        Verb::Redo(args) => redo::run(&app, args),
+        Verb::Status(args) => status::run(&app, args),
+        Verb::History(args) => history::run(&app, args),
+        Verb::Baseline(args) => baseline::run(&app, args),
+        Verb::New(args) => new::run(&app, args),
+        Verb::Schema(args) => schema::run(&app, args),
+        Verb::Wait(args) => wait::run(&app, args),
+        Verb::Check(args) => verbs::check::run(&app, args),
+        Verb::Fix(args) => fix::run(app, args),
+    }
+}
+
+/// Print a shell's completions: `source <(cargo xtask completions bash)`
+#[derive(clap::Args)]
+pub struct Completions {
+    shell: clap_complete::Shell,
+}
+
+impl Completions {
+    /// Prints the completions of `command`, whose program is called `binary`.
+    #[must_use]
+    pub fn print(&self, command: &mut clap::Command, binary: &str) -> ExitCode {
+        clap_complete::generate(self.shell, command, binary, &mut std::io::stdout());
+        if self.shell == clap_complete::Shell::Bash {
+            print!("{}", include_str!("completions.bash"));
+        }
+        ExitCode::SUCCESS
+    }
+}

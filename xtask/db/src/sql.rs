@@ -1,0 +1,4 @@
+//! SQL files: their statements, and where an error stands in them.
+
+pub(crate) mod diagnostic;
+pub(crate) mod statements;

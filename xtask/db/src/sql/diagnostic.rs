@@ -1,0 +1,137 @@
+//! An SQL error shown the way a compiler shows one: file, line, caret.
+
+use crate::pg::SqlError;
+use crate::sql::statements::{offset_of, place_of, starts};
+
+/// How much of a long line is shown on each side of the caret.
+const AROUND: usize = 60;
+
+/// Renders `error`, raised by the text `sql` of the file `path`.
+pub(crate) fn render(path: &str, sql: &str, error: &SqlError) -> String {
+    let mut out = String::new();
+    // PostgreSQL gives a position for what it can't parse or resolve; of the rest we know which statement it was.
+    let offset = match error.position {
+        Some(position) => Some(offset_of(sql, position)),
+        None => starts(sql).get(error.statements_done).copied(),
+    };
+    match offset {
+        None => out.push_str(&format!("  --> {path}\n")),
+        Some(offset) => {
+            let place = place_of(sql, offset);
+            let (line, caret) = window(sql, offset);
+            let number = place.line.to_string();
+            let margin = " ".repeat(number.len());
+            out.push_str(&format!(
+                "{margin}--> {path}:{}:{}\n",
+                place.line, place.column
+            ));
+            out.push_str(&format!(
+                "{margin} |\n{number} | {line}\n{margin} | {caret}^\n"
+            ));
+        }
+    }
+    let severity = if error.severity.is_empty() {
+        "error"
+    } else {
+        &error.severity
+    };
+    out.push_str(&format!("  = {severity}: {}\n", indented(&error.message)));
+    for (label, text) in [
+        ("detail", &error.detail),
+        ("hint", &error.hint),
+        ("context", &error.context),
+    ] {
+        if let Some(text) = text {
+            out.push_str(&format!("  = {label}: {}\n", indented(text)));
+        }
+    }
+    if !error.sqlstate.is_empty() {
+        out.push_str(&format!("  = SQLSTATE: {}\n", error.sqlstate));
+    }
+    out.truncate(out.trim_end().len());
+    out
+}
+
+/// The line at `offset`, shortened where it is long, and the space before the caret under it.
+fn window(sql: &str, offset: usize) -> (String, String) {
+    let start = sql[..offset].rfind('\n').map_or(0, |at| at + 1);
+    let end = sql[offset..].find('\n').map_or(sql.len(), |at| offset + at);
+    let before: Vec<char> = sql[start..offset].chars().collect();
+    let after: Vec<char> = sql[offset..end].trim_end().chars().collect();
+    let (cut_before, cut_after) = (before.len() > AROUND, after.len() > AROUND);
+    let before = &before[before.len().saturating_sub(AROUND)..];
+    let after = &after[..after.len().min(AROUND)];
+    let lead = if cut_before { "…" } else { "" };
+    let line = format!(
+        "{lead}{}{}{}",
+        before.iter().collect::<String>(),
+        after.iter().collect::<String>(),
+        if cut_after { "…" } else { "" }
+    );
+    // A tab stays a tab, so that the caret stands under its character whatever the terminal makes of tabs.
+    let blank = before.iter().map(|c| if *c == '\t' { '\t' } else { ' ' });
+    let caret = lead.chars().map(|_| ' ').chain(blank).collect();
+    (line, caret)
+}
+
+fn indented(text: &str) -> String {
+    text.trim().replace('\n', "\n    ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_position_becomes_a_caret() {
+        let error = SqlError {
+            severity: "ERROR".into(),
+            sqlstate: "42704".into(),
+            message: "type \"txt\" does not exist".into(),
+            position: Some(25),
+            ..SqlError::default()
+        };
+        assert_eq!(
+            render(
+                "a/up.sql",
+                "CREATE TABLE t (\n  \u{e9} int,\n\tn txt\n);\n",
+                &SqlError {
+                    position: Some(30),
+                    ..error
+                }
+            ),
+            " --> a/up.sql:3:4\n  |\n3 | \tn txt\n  | \t  ^\n  = ERROR: type \"txt\" does not exist\n  = SQLSTATE: 42704"
+        );
+    }
+
+    #[test]
+    fn without_a_position_the_statement_is_shown() {
+        let error = SqlError {
+            severity: "ERROR".into(),
+            sqlstate: "22012".into(),
+            message: "division by zero".into(),
+            statements_done: 1,
+            ..SqlError::default()
+        };
+        let shown = render("u", "SELECT 1;\n-- why\nSELECT 1/0;\nSELECT 2;", &error);
+        assert!(
+            shown.starts_with(" --> u:3:1\n  |\n3 | SELECT 1/0;\n  | ^\n"),
+            "{shown}"
+        );
+    }
+
+    #[test]
+    fn a_long_line_is_cut_around_the_caret() {
+        let sql = format!("SELECT {}x{}", "a, ".repeat(100), ", b".repeat(100));
+        let error = SqlError {
+            position: Some(308),
+            message: "no".into(),
+            ..SqlError::default()
+        };
+        let shown = render("u", &sql, &error);
+        let lines: Vec<_> = shown.lines().collect();
+        assert!(lines[2].chars().count() < 140, "{shown}");
+        let caret = lines[3].chars().position(|c| c == '^').unwrap();
+        assert_eq!(lines[2].chars().nth(caret), Some('x'), "{shown}");
+    }
+}

@@ -1,0 +1,17 @@
+//! One module per verb: its arguments, and `run`, which gives a report.
+
+pub(crate) mod baseline;
+pub(crate) mod check;
+pub(crate) mod confirm;
+pub(crate) mod create;
+pub(crate) mod down;
+pub(crate) mod fix;
+pub(crate) mod history;
+pub(crate) mod migrate;
+pub(crate) mod new;
+pub(crate) mod redo;
+pub(crate) mod revert;
+pub(crate) mod schema;
+pub(crate) mod status;
+pub(crate) mod up;
+pub(crate) mod wait;

@@ -1,0 +1,98 @@
+//! `db baseline`: an existing database becomes the service's, its migrations marked as applied without running.
+
+use crate::app::App;
+use crate::database::guard;
+use crate::database::ledger;
+use crate::database::session::Session;
+use crate::database::state::State;
+use crate::database::target::Target;
+use crate::pg::Ident;
+use crate::ui::failure::{Failure, Result};
+use crate::ui::report::{GOOD, Outcome, Report, count};
+use crate::verbs::migrate::outcome;
+
+/// Take over an existing database: mark migrations as applied without running them
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// The service
+    service: String,
+    /// The newest version that the database already has; all of the folder's if not given
+    #[arg(long, value_name = "VERSION")]
+    to: Option<String>,
+    /// Make the service the owner, and mark nothing
+    #[arg(long, conflicts_with = "to")]
+    claim_only: bool,
+}
+
+pub(crate) fn run(app: &App, args: &Args) -> Result<Report, Vec<Failure>> {
+    let targets = app.targets_to_write(std::slice::from_ref(&args.service))?;
+    Ok(targets
+        .iter()
+        .map(|target| match baseline(app, target, args) {
+            Ok(summary) => outcome(target, summary),
+            Err(failure) => Outcome {
+                failure: Some(failure),
+                ..outcome(target, "not changed".to_owned())
+            },
+        })
+        .collect())
+}
+
+fn baseline(app: &App, target: &Target<'_>, args: &Args) -> Result<String> {
+    let step = app.progress.step(&target.service.name);
+    let last = args
+        .to
+        .as_ref()
+        .map(|to| target.migrations.named(target.service, to))
+        .transpose()?;
+    let mut session = Session::open_unclaimed(app, target, &step, None)?;
+    let Target {
+        service,
+        url,
+        migrations,
+    } = target;
+    guard::not_foreign(&app.workspace, service, url, migrations, &session.state)?;
+    let failed = |error| target.failed("baseline", &error);
+    // Marked migrations never run: of an empty database, that would be all of them.
+    if !args.claim_only && State::is_empty(&mut session.connection).map_err(failed)? {
+        return Err(Failure::usage(format!(
+            "database `{}` of service `{}` is empty, so there is nothing to take over",
+            url.database, service.name
+        ))
+        .help(format!("{}: {}", url.origin, url.params))
+        .help(format!("run `cargo xtask db migrate {}`", service.name)));
+    }
+    let owned = session.state.owner().is_some();
+    let mut session = session.claim()?;
+    let pending = target.migrations.plan(&session.state.versions()).pending;
+    let wanted = pending.into_iter().filter(|migration| {
+        !args.claim_only && last.is_none_or(|last| migration.version <= last.version)
+    });
+    let history = Ident(&session.state.history_schema).to_string();
+    session.connection.execute("BEGIN").map_err(failed)?;
+    let mut marked = 0;
+    for migration in wanted {
+        let sql = format!(
+            "INSERT INTO {history}.__diesel_schema_migrations (version) VALUES ($1) RETURNING run_on::text"
+        );
+        let run_on = session
+            .connection
+            .query_text(&sql, &[&migration.version])
+            .map_err(failed)?
+            .unwrap_or_default();
+        ledger::note(&mut session.connection, migration, "baseline", &run_on).map_err(failed)?;
+        marked += 1;
+    }
+    session.connection.execute("COMMIT").map_err(failed)?;
+    Ok(match marked {
+        0 if owned => format!("already service `{}`'s; nothing to mark", service.name),
+        0 => format!(
+            "{GOOD}claimed{GOOD:#} for service `{}`; nothing was marked",
+            service.name
+        ),
+        number => format!(
+            "{GOOD}marked {} as applied{GOOD:#}, without running",
+            count(number, "migration")
+        ),
+    })
+}

@@ -1,0 +1,114 @@
+//! `db check`: everything that is wrong, each with its file, line and remedy.
+
+use serde::Serialize;
+
+use crate::app::App;
+use crate::check::offline::{self, Scope};
+use crate::check::{Finding, Found, Needs, annotations, live, scratch, switched_off};
+use crate::ui::failure::Failure;
+use crate::ui::report::{self, BAD, DIM, GOOD, NOTE, Report, count};
+
+/// Find what is wrong with the migrations, their layout and their schema.rs; needs no configured database
+///
+/// A check is switched off with a reason: in [package.metadata.db.allow] or [workspace.metadata.db.allow] by
+/// `check-name = "reason"`, or for one finding by a comment before it, `-- db-check-ignore check-name: reason`.
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// The services; all of the workspace if none is named
+    #[arg(value_name = "SERVICE")]
+    services: Vec<String>,
+    /// Only what the files show: no server is started
+    #[arg(long)]
+    offline: bool,
+    /// Also the configured databases: their owner, what is pending, unknown or edited, and changes made by hand
+    #[arg(long, conflicts_with = "offline")]
+    live: bool,
+    /// As JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// The documented, stable form of `--json`.
+#[derive(Serialize)]
+struct Findings<'f> {
+    findings: &'f [Finding],
+}
+
+pub(crate) fn run(app: &App, args: &Args) -> Result<Report, Vec<Failure>> {
+    let scope = Scope {
+        app,
+        services: match args.services.as_slice() {
+            [] => app.workspace.services.iter().collect(),
+            names => app.workspace.select(names)?,
+        },
+        whole: args.services.is_empty(),
+    };
+    let mut found = Found::default();
+    let mut ran = vec![Needs::Files];
+    found.findings.extend(offline::run(&scope));
+    let mut add = |needs: Needs, more: Found| {
+        // Of checks that could not look at everything, it can't be said that a switch is of no use.
+        if more.failures.is_empty() {
+            ran.push(needs);
+        }
+        found.findings.extend(more.findings);
+        found.failures.extend(more.failures);
+    };
+    if !args.offline {
+        add(Needs::Throwaway, scratch::run(app, &scope.services));
+    }
+    if args.live {
+        add(Needs::Live, live::run(app, &scope.services));
+    }
+
+    let mut findings = switched_off::apply(&scope, found.findings, &ran);
+    findings.sort_by(|a, b| {
+        let key = |f: &Finding| (f.service.clone(), f.file.clone(), f.line, f.check);
+        key(a).cmp(&key(b))
+    });
+    let annotations = annotations::github(&findings);
+    let data = match args.json {
+        true => {
+            if !annotations.is_empty() {
+                app.progress.line(annotations.trim_end());
+            }
+            report::json(&Findings {
+                findings: &findings,
+            })
+        }
+        false => shown(&findings, &scope) + &annotations,
+    };
+    Ok(Report {
+        data,
+        findings: !findings.is_empty(),
+        failures: found.failures,
+    })
+}
+
+fn shown(findings: &[Finding], scope: &Scope<'_>) -> String {
+    let mut text = String::new();
+    for finding in findings {
+        text.push_str(&format!(
+            "{BAD}error[{}]{BAD:#}: {}\n",
+            finding.check, finding.message
+        ));
+        if let Some(file) = &finding.file {
+            let line = finding.line.map(|line| format!(":{line}"));
+            text.push_str(&format!(
+                "  {DIM}-->{DIM:#} {file}{}\n",
+                line.unwrap_or_default()
+            ));
+        }
+        if !finding.help.is_empty() {
+            let help = finding.help.trim_end().replace('\n', "\n    ");
+            text.push_str(&format!("  {NOTE}help{NOTE:#}: {help}\n"));
+        }
+        text.push('\n');
+    }
+    let services = count(scope.services.len(), "service");
+    text.push_str(&match findings.len() {
+        0 => format!("{GOOD}nothing found{GOOD:#} in {services}\n"),
+        number => format!("{BAD}{}{BAD:#} in {services}\n", count(number, "finding")),
+    });
+    text
+}

@@ -1,0 +1,186 @@
+//! `db schema`: every service's `schema.rs` from its migrations, never from a configured database.
+
+use std::process::{Command, Stdio};
+
+use similar::{ChangeTag, TextDiff};
+
+use crate::app::App;
+use crate::check::Finding;
+use crate::migrations::Migrations;
+use crate::scratch::diesel_cli::Diesel;
+use crate::scratch::schema_rs::{self, SchemaFile, quoted};
+use crate::scratch::throwaway::{ThrowawayDatabase, ThrowawayServer};
+use crate::ui::failure::{Failure, Result};
+use crate::ui::parallel;
+use crate::ui::report::{BAD, DIM, GOOD, Outcome, Report};
+use crate::workspace::Service;
+
+/// Write schema.rs from the migrations, on a throw-away server
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// The services; all that have a database if none is named
+    #[arg(value_name = "SERVICE")]
+    services: Vec<String>,
+    /// Change nothing; show what would change, and exit with 1 if anything would
+    #[arg(long)]
+    check: bool,
+}
+
+pub(crate) fn run(app: &App, args: &Args) -> Result<Report, Vec<Failure>> {
+    let services = app.workspace.select(&args.services)?;
+    let diesel = Diesel::find(app)?;
+    let server = ThrowawayServer::find(app)?;
+    let results = parallel::each(app.jobs, &services, |service| {
+        let files = printed(app, &diesel, &server, service)?;
+        needs_rustfmt(&files)?;
+        if !args.check {
+            for file in files.iter().filter(|file| !file.is_current()) {
+                file.write()?;
+            }
+        }
+        Ok(files)
+    });
+    let mut diffs = String::new();
+    let mut outcomes = Vec::new();
+    for (service, result) in services.iter().zip(results) {
+        let mut outcome = Outcome {
+            service: service.name.clone(),
+            database: String::new(),
+            summary: "no schema.rs written".to_owned(),
+            details: Vec::new(),
+            failure: None,
+        };
+        match result {
+            Ok(files) => {
+                (outcome.summary, outcome.details) = describe(app, &files, args.check);
+                let differing = files.iter().filter(|file| !file.is_current());
+                diffs.extend(differing.map(|file| diff(app, file)));
+            }
+            Err(failure) => outcome.failure = Some(failure),
+        }
+        outcomes.push(outcome);
+    }
+    let mut report: Report = outcomes.into_iter().collect();
+    if args.check && !diffs.is_empty() {
+        report.findings = true;
+        report.data.push_str(&format!("\n{diffs}"));
+        report
+            .data
+            .push_str("\nrun `cargo xtask db schema` to write it\n");
+    }
+    Ok(report)
+}
+
+/// What `db check` says: `schema.rs` is exactly what Diesel prints from `database`, which is at head.
+///
+/// # Errors
+/// Diesel's, or a file that can't be read.
+#[allow(dead_code, reason = "until `db check`, which uses it")]
+pub(crate) fn findings(
+    app: &App,
+    diesel: &Diesel,
+    service: &Service,
+    database: &ThrowawayDatabase<'_>,
+) -> Result<Vec<Finding>> {
+    let files = schema_rs::print(app, diesel, service, database)?;
+    needs_rustfmt(&files)?;
+    let finding = |file: &SchemaFile| {
+        let (line, is, should) = file.first_difference()?;
+        let shown = app.workspace.shown(&file.path);
+        let finding = match &file.found {
+            None => Finding::new("schema", "the file is missing").file(shown),
+            Some(_) => Finding::new(
+                "schema",
+                format!(
+                    "it is not what Diesel prints from the migrations: here is {}, where Diesel prints {}",
+                    quoted(is),
+                    quoted(should)
+                ),
+            )
+            .at(shown, line),
+        };
+        Some(
+            finding
+                .of(&service.name)
+                .help(format!("run `cargo xtask db schema {}`", service.name)),
+        )
+    };
+    Ok(files.iter().filter_map(finding).collect())
+}
+
+fn printed<'c>(
+    app: &'c App,
+    diesel: &Diesel,
+    server: &ThrowawayServer<'c>,
+    service: &'c Service,
+) -> Result<Vec<SchemaFile>> {
+    let migrations = Migrations::read(service)?;
+    let _step = app.progress.step(&service.name);
+    let mut database = server.database(service)?;
+    database.apply(&migrations)?;
+    schema_rs::print(app, diesel, service, &database)
+}
+
+/// Without `rustfmt`, Diesel silently prints everything differently.
+///
+/// # Errors
+/// It is missing.
+fn needs_rustfmt(files: &[SchemaFile]) -> Result<()> {
+    if files.iter().all(SchemaFile::is_current) {
+        return Ok(());
+    }
+    let found = Command::new("rustfmt")
+        .arg("--version")
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status();
+    match found {
+        Ok(status) if status.success() => Ok(()),
+        _ => Err(
+            Failure::usage("failed to run `rustfmt`, with which Diesel formats schema.rs")
+                .help("run `rustup component add rustfmt`"),
+        ),
+    }
+}
+
+fn describe(app: &App, files: &[SchemaFile], check: bool) -> (String, Vec<String>) {
+    let shown = |file: &SchemaFile| app.workspace.shown(&file.path);
+    let notes = files.iter().map(|file| file.notes.clone());
+    let notes = notes.filter(|notes| !notes.is_empty()).collect();
+    let (current, differing): (Vec<_>, Vec<_>) = files.iter().partition(|file| file.is_current());
+    let list =
+        |files: Vec<&SchemaFile>| files.into_iter().map(shown).collect::<Vec<_>>().join(", ");
+    let summary = match (differing.is_empty(), check) {
+        _ if files.is_empty() => {
+            format!("{DIM}no `file` in `[print_schema]` of its diesel.toml{DIM:#}")
+        }
+        (true, _) => format!("{} {GOOD}up to date{GOOD:#}", list(current)),
+        (false, true) => format!("{} {BAD}not up to date{BAD:#}", list(differing)),
+        (false, false) => format!("{} {GOOD}written{GOOD:#}", list(differing)),
+    };
+    (summary, notes)
+}
+
+/// A unified diff from the file to what Diesel prints.
+fn diff(app: &App, file: &SchemaFile) -> String {
+    let shown = app.workspace.shown(&file.path);
+    let found = file
+        .found
+        .as_deref()
+        .unwrap_or_default()
+        .replace("\r\n", "\n");
+    let diff = TextDiff::from_lines(&found, &file.printed);
+    let mut text = format!("--- {shown}\n+++ {shown} as Diesel prints it\n");
+    for hunk in diff.unified_diff().context_radius(3).iter_hunks() {
+        text.push_str(&format!("{DIM}{}{DIM:#}\n", hunk.header()));
+        for change in hunk.iter_changes() {
+            let line = change.value().trim_end_matches('\n');
+            text.push_str(&match change.tag() {
+                ChangeTag::Delete => format!("{BAD}-{line}{BAD:#}\n"),
+                ChangeTag::Insert => format!("{GOOD}+{line}{GOOD:#}\n"),
+                ChangeTag::Equal => format!(" {line}\n"),
+            });
+        }
+    }
+    text
+}

@@ -1,0 +1,246 @@
+//! `db status`: what is applied, pending and wrong. Reads only; creates nothing.
+
+use std::io::Write as _;
+
+use serde::Serialize;
+use tabwriter::TabWriter;
+
+use crate::app::App;
+use crate::database::guard;
+use crate::database::state::State;
+use crate::database::target::Target;
+use crate::ui::failure::{Failure, Result};
+use crate::ui::report::{self, BAD, DIM, GOOD, NOTE, Report};
+
+/// Show what is applied, pending and wrong; creates nothing
+#[derive(clap::Args, Default)]
+pub(crate) struct Args {
+    /// The services; all that have a database if none is named
+    #[arg(value_name = "SERVICE")]
+    services: Vec<String>,
+    /// As JSON
+    #[arg(long)]
+    json: bool,
+    /// Exit with 1 if there is something to do or wrong
+    #[arg(long)]
+    exit_code: bool,
+}
+
+/// The documented, stable form of `--json`.
+#[derive(Serialize)]
+struct Status {
+    services: Vec<ServiceStatus>,
+}
+
+#[derive(Serialize)]
+struct ServiceStatus {
+    service: String,
+    database: String,
+    /// Without its password.
+    url: String,
+    /// The variable, and the file if it is in one.
+    origin: String,
+    owner: Option<String>,
+    /// The newest applied version.
+    current: Option<String>,
+    /// How many are applied.
+    applied: usize,
+    pending: Vec<String>,
+    unknown: Vec<String>,
+    edited: Vec<String>,
+    problems: Vec<String>,
+}
+
+pub(crate) fn run(app: &App, args: &Args) -> Result<Report, Vec<Failure>> {
+    let (targets, mut failures) = app.targets_and_failures(&args.services)?;
+    let mut services = Vec::new();
+    let mut states = Vec::new();
+    for (target, seen) in targets.iter().zip(app.look(&targets)) {
+        let seen = seen.map(|seen| seen.map(|seen| seen.state));
+        let mut status = describe(app, target, seen.as_ref().ok().and_then(Option::as_ref));
+        match &seen {
+            Ok(Some(_)) => {}
+            Ok(None) => status.problems.push(format!(
+                "the database is missing: run cargo xtask db create {}",
+                target.service.name
+            )),
+            Err(failure) => {
+                status.problems.push(failure.message.clone());
+                failures.push(failure.clone());
+            }
+        }
+        services.push(status);
+        states.push(seen.ok().flatten());
+    }
+    for (status, shared) in services.iter_mut().zip(shared(&targets, &states)) {
+        status.problems.extend(shared);
+    }
+    let findings = services.iter().any(|service| {
+        !(service.pending.is_empty() && service.edited.is_empty() && service.problems.is_empty())
+    });
+    let data = match args.json {
+        true => report::json(&Status { services }),
+        false => table(&services),
+    };
+    Ok(Report {
+        data,
+        failures,
+        findings: findings && args.exit_code,
+    })
+}
+
+fn describe(app: &App, target: &Target<'_>, state: Option<&State>) -> ServiceStatus {
+    let Target {
+        service,
+        url,
+        migrations,
+    } = target;
+    let versions = state.map(State::versions).unwrap_or_default();
+    let plan = migrations.plan(&versions);
+    let mut status = ServiceStatus {
+        service: service.name.clone(),
+        database: url.database.clone(),
+        url: url.params.to_string(),
+        origin: url.origin.to_string(),
+        owner: state.and_then(State::owner).map(str::to_owned),
+        current: versions.last().cloned(),
+        applied: versions.len(),
+        pending: match state {
+            Some(_) => plan
+                .pending
+                .iter()
+                .map(|migration| migration.version.clone())
+                .collect(),
+            // Nothing is known of a database that can't be read.
+            None => Vec::new(),
+        },
+        unknown: plan.unknown,
+        edited: state
+            .map(|state| state.edited(migrations))
+            .unwrap_or_default(),
+        problems: Vec::new(),
+    };
+    let Some(state) = state else { return status };
+    let pair = [(target.service, url.clone())];
+    for refusal in guard::before_connecting(&app.workspace, &pair) {
+        status.problems.push(refusal.message);
+    }
+    let owned = guard::owned(&app.workspace, service, url, migrations, state);
+    if let Err(refusal) = owned {
+        if status.problems.is_empty() {
+            status.problems.push(refusal.message);
+        }
+        // What is pending in another's database means nothing.
+        return status;
+    }
+    for late in plan.out_of_order {
+        status.problems.push(format!(
+            "{} is pending, but older than what is applied",
+            late.name
+        ));
+    }
+    for run in state.unfinished(migrations) {
+        status.problems.push(match run.outcome.as_str() {
+            "failed" => format!(
+                "the last run of {} failed: {}",
+                run.name,
+                run.error.as_deref().unwrap_or("no reason recorded")
+            ),
+            _ if state.locked => format!("{} is running now, since {}", run.name, run.started_at),
+            _ => format!("{} was interrupted, after {}", run.name, run.started_at),
+        });
+    }
+    for index in &state.invalid_indexes {
+        status.problems.push(format!(
+            "index {index} is INVALID: PostgreSQL does not use it"
+        ));
+    }
+    status
+}
+
+/// For each target, the other services whose URL leads to the same physical database.
+fn shared(targets: &[Target<'_>], states: &[Option<State>]) -> Vec<Vec<String>> {
+    let same = |one: usize, two: usize| match (&states[one], &states[two]) {
+        (Some(one), Some(two)) => one.identity.is(&two.identity),
+        _ => false,
+    };
+    (0..targets.len())
+        .map(|this| {
+            let others = (0..targets.len()).filter(|other| *other != this && same(this, *other));
+            others
+                .map(|other| {
+                    format!(
+                        "service `{}` resolves to the same physical database",
+                        targets[other].service.name
+                    )
+                })
+                .collect()
+        })
+        .collect()
+}
+
+fn table(services: &[ServiceStatus]) -> String {
+    let mut table = TabWriter::new(Vec::new()).ansi(true);
+    // Writing to memory does not fail.
+    let _ = writeln!(table, "SERVICE\tDATABASE\tCURRENT\tAPPLIED\tPENDING\tSTATE");
+    for service in services {
+        let state = match (
+            service.problems.as_slice(),
+            service.edited.len(),
+            service.pending.len(),
+        ) {
+            ([], 0, 0) => format!("{GOOD}up to date{GOOD:#}"),
+            ([], 0, number) => format!("{NOTE}{number} pending{NOTE:#}"),
+            ([], number, _) => format!("{BAD}{number} edited since applied{BAD:#}"),
+            ([problem], ..) => format!("{BAD}{}{BAD:#}", short(problem)),
+            (problems, ..) => format!("{BAD}{}{BAD:#}", report::count(problems.len(), "problem")),
+        };
+        let _ = writeln!(
+            table,
+            "{}\t{}\t{}\t{}\t{}\t{state}",
+            service.service,
+            service.database,
+            service.current.as_deref().unwrap_or("-"),
+            service.applied,
+            service.pending.len(),
+        );
+    }
+    let mut text = table
+        .into_inner()
+        .map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
+        .unwrap_or_default();
+    text.push('\n');
+    for service in services {
+        text.push_str(&format!(
+            "{}: {} {DIM}({}){DIM:#}\n",
+            service.service, service.url, service.origin
+        ));
+        let lists = [
+            ("pending", &service.pending),
+            ("unknown", &service.unknown),
+            ("edited", &service.edited),
+        ];
+        for (name, versions) in lists
+            .into_iter()
+            .filter(|(_, versions)| !versions.is_empty())
+        {
+            text.push_str(&format!("  {name}: {}\n", versions.join(", ")));
+        }
+        for problem in &service.problems {
+            text.push_str(&format!(
+                "  {BAD}problem{BAD:#}: {}\n",
+                problem.replace('\n', "\n    ")
+            ));
+        }
+    }
+    text
+}
+
+/// The beginning of a problem, for the table.
+fn short(problem: &str) -> String {
+    let line = problem.lines().next().unwrap_or_default();
+    match line.char_indices().nth(60) {
+        Some((at, _)) => format!("{}…", &line[..at]),
+        None => line.to_owned(),
+    }
+}
