@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use crate::database::guard;
+use crate::database::guard::{self, Purpose};
 use crate::database::state::State;
-use crate::database::target::{Seen, Target};
+use crate::database::target::{Reader, Seen, Target, Visit};
 use crate::migrations::Migrations;
 use crate::ui::failure::{Failure, Result};
 use crate::ui::parallel;
@@ -142,34 +142,39 @@ impl App {
         }
     }
 
-    /// Reads the state of every target's database, writing nothing; `None` where the database is missing.
-    pub(crate) fn look(&self, targets: &[Target<'_>]) -> Vec<Result<Option<Seen>>> {
+    /// Reads every target's database with `read`, writing nothing; `None` where the database is missing.
+    pub(crate) fn look(&self, targets: &[Target<'_>], read: Reader) -> Vec<Result<Option<Seen>>> {
         parallel::each(self.jobs, targets, |target| {
-            let opened = target.url.open();
-            let opened =
-                opened.map_err(|reason| target.url.unreachable(target.service, &reason))?;
-            let Some(mut connection) = opened else {
-                return Ok(None);
-            };
-            let state = State::read(&mut connection)
-                .map_err(|error| target.failed("read the state of", &error))?;
-            let idle = (targets.len() <= 2 * self.jobs).then_some(connection);
-            Ok(Some(Seen { state, idle }))
+            let mut seen = target.look(read)?;
+            if let Some(seen) = seen.as_mut().filter(|_| targets.len() > 2 * self.jobs) {
+                seen.idle = None;
+            }
+            Ok(seen)
         })
     }
 
-    /// Refuses when two of the targets are one physical database.
+    /// Looks at the databases of the services asked for, refuses two that are one, and has `work` visit each database
+    /// that every guard lets the service into; the results are in the order of the services.
     ///
     /// # Errors
-    /// One refusal per pair.
-    pub(crate) fn refuse_shared(
-        targets: &[Target<'_>],
-        seen: &[Result<Option<Seen>>],
-    ) -> Result<(), Vec<Failure>> {
-        let known = targets.iter().zip(seen).filter_map(|(target, seen)| {
+    /// What makes it wrong to go on with any of them.
+    pub(crate) fn visit<'t, T: Send>(
+        &'t self,
+        targets: &'t [Target<'t>],
+        purpose: Purpose,
+        work: impl Fn(Visit<'t>) -> Result<T> + Sync,
+    ) -> Result<Vec<Result<T>>, Vec<Failure>> {
+        let seen = self.look(targets, State::read);
+        let known = targets.iter().zip(&seen).filter_map(|(target, seen)| {
             let state = &seen.as_ref().ok()?.as_ref()?.state;
             Some((target.service, &target.url, state.identity.clone()))
         });
-        guard::distinct(&known.collect::<Vec<_>>())
+        guard::distinct(&known.collect::<Vec<_>>())?;
+        let work = |(target, seen): (&'t Target<'t>, Result<Option<Seen>>)| {
+            let seen = seen?.ok_or_else(|| target.url.missing(target.service))?;
+            work(Visit::admitted(self, target, seen, purpose)?)
+        };
+        let pairs: Vec<_> = targets.iter().zip(seen).collect();
+        Ok(parallel::each(self.jobs, pairs, work))
     }
 }

@@ -121,6 +121,11 @@ impl Migrations {
         Ok(Self(found.into_values().collect()))
     }
 
+    /// What every migration runs when it is applied.
+    pub(crate) fn texts(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(|migration| migration.up.as_str())
+    }
+
     pub(crate) fn get(&self, version: &str) -> Option<&Migration> {
         self.0.iter().find(|migration| migration.version == version)
     }

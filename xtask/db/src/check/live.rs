@@ -3,7 +3,7 @@
 use super::{Finding, Found};
 use crate::app::App;
 use crate::catalog::{Difference, Snapshot, render};
-use crate::database::guard;
+use crate::database::guard::{self, Purpose};
 use crate::database::state::State;
 use crate::database::target::Target;
 use crate::migrations::{Migration, Migrations};
@@ -81,7 +81,7 @@ fn look<'c>(
         return Ok((vec![finding.help(help)], None));
     };
     let failed = |error: SqlError| target.failed("read", &error);
-    let state = State::read(&mut connection).map_err(failed)?;
+    let state = State::inspect(&mut connection).map_err(failed)?;
     let mut live = Live {
         app,
         target: &target,
@@ -170,11 +170,7 @@ impl Live<'_> {
 
     /// Whose database it is. Unknown versions are told apart.
     fn owner(&mut self) {
-        let Target {
-            service,
-            url,
-            migrations,
-        } = self.target;
+        let Target { service, url, .. } = self.target;
         let workspace = &self.app.workspace;
         let pair = [(*service, url.clone())];
         let mut refusals = guard::before_connecting(workspace, &pair);
@@ -187,7 +183,7 @@ impl Live<'_> {
             .owner()
             .is_some_and(|owner| owner != service.name);
         if (!told || is_other)
-            && let Err(refusal) = guard::owned(workspace, service, url, migrations, self.state)
+            && let Err(refusal) = self.target.admit(self.app, self.state, Purpose::Inspect)
         {
             refusals.push(refusal);
         }

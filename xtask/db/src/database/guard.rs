@@ -1,9 +1,14 @@
 //! The guards: nothing is written to a database that is not the service's own.
+//!
+//! To add a guard of one database, write its function and name it in [`GUARDS`]: every verb asks all of them, before and
+//! after it has the lock.
 
+use crate::app::App;
 use crate::database::state::{Identity, State};
+use crate::database::target::Target;
 use crate::migrations::Migrations;
 use crate::ui::failure::{Failure, Kind, Result};
-use crate::workspace::database_url::{DatabaseUrl, Variables};
+use crate::workspace::database_url::DatabaseUrl;
 use crate::workspace::{Service, Workspace};
 
 fn refused(message: impl Into<String>) -> Failure {
@@ -47,14 +52,10 @@ pub(crate) fn before_connecting(
                 "refused: the URL of service `{}` names `{}`, which is the server's own database",
                 service.name, url.database
             ));
-            return Some(
-                failure
-                    .help(format!("{}: {}", url.origin, url.params))
-                    .help(format!(
-                        "set {} to a database of its own, such as `{}`",
-                        service.variable, service.database
-                    )),
-            );
+            return Some(failure.help(url.place()).help(format!(
+                "set {} to a database of its own, such as `{}`",
+                service.variable, service.database
+            )));
         }
         let owner = workspace.owner_by_name(service, &url.database)?;
         Some(
@@ -62,7 +63,7 @@ pub(crate) fn before_connecting(
                 "refused: the URL of service `{}` names database `{}`, which is service `{}`'s own",
                 service.name, url.database, owner.name
             ))
-            .help(format!("{}: {}", url.origin, url.params))
+            .help(url.place())
             .help(format!(
                 "set {} to a database of its own, such as `{}`",
                 service.variable, service.database
@@ -102,40 +103,210 @@ fn same_database(
         "refused: services `{}` and `{}` resolve to one physical database, `{}`",
         one.name, two.name, two_url.database
     ))
-    .help(format!("{}: {}", one_url.origin, one_url.params))
-    .help(format!("{}: {}", two_url.origin, two_url.params))
+    .help(one_url.place())
+    .help(two_url.place())
     .help("give each service a database of its own")
 }
 
-/// Whether the database in that state is another service's, or has a history that is not the service's.
-///
-/// # Errors
-/// It belongs to another service, or has a foreign history.
-pub(crate) fn not_foreign(
-    workspace: &Workspace,
-    service: &Service,
-    url: &DatabaseUrl,
-    migrations: &Migrations,
-    state: &State,
-) -> Result<()> {
-    let place = format!("{}: {}", url.origin, url.params);
-    if let Some(owner) = state.owner().filter(|owner| *owner != service.name) {
-        return Err(owned_by_another(service, url, owner).help(place));
+/// What a verb is about to do to a database.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    /// Say whether the service could write.
+    Inspect,
+    /// Write what belongs to the service.
+    Write,
+    /// Apply migrations, or acknowledge that applied ones were edited.
+    Apply { accept_edited: bool },
+    /// Take over a database whose tables no history explains.
+    Adopt,
+}
+
+/// The proof that every guard let a service in. No session writes without one.
+pub(crate) struct Permit(());
+
+/// A service that asks to be let into its database.
+struct Admission<'a> {
+    app: &'a App,
+    target: &'a Target<'a>,
+    state: &'a State,
+    purpose: Purpose,
+}
+
+/// The guards of one database, in the order in which they are asked: the first refusal is the one that is shown.
+const GUARDS: [fn(&Admission<'_>) -> Result<()>; 7] = [
+    own_ledger,
+    visible_history,
+    known_history,
+    explained_objects,
+    unambiguous_history,
+    unclaimed_by_variable,
+    unedited,
+];
+
+impl Target<'_> {
+    /// Asks every guard, before the lock is taken and again once it is held.
+    ///
+    /// # Errors
+    /// The first refusal.
+    pub(crate) fn admit(&self, app: &App, state: &State, purpose: Purpose) -> Result<Permit> {
+        let admission = Admission {
+            app,
+            target: self,
+            state,
+            purpose,
+        };
+        GUARDS.iter().try_for_each(|guard| guard(&admission))?;
+        Ok(Permit(()))
     }
-    if let (false, [schema, ..]) = (state.has_history, state.hidden_history.as_slice()) {
-        return Err(refused(format!(
-            "refused: database `{}` has a history of Diesel migrations in the schema {schema}, which is not on the search path",
-            url.database
+}
+
+impl Admission<'_> {
+    fn refuse(&self, message: String) -> Failure {
+        refused(message).help(self.target.url.place())
+    }
+
+    /// Nobody owns the database yet, and no applied migration says whose it is.
+    fn is_unknown(&self) -> bool {
+        self.state.owner().is_none() && self.state.applied.is_empty()
+    }
+
+    fn others(&self) -> impl Iterator<Item = &Service> {
+        let own = &self.target.service.name;
+        let services = self.app.workspace.services.iter();
+        services.filter(move |other| other.name != *own)
+    }
+}
+
+/// The ledger names no other service.
+fn own_ledger(admission: &Admission<'_>) -> Result<()> {
+    let Target { service, url, .. } = admission.target;
+    match admission.state.owner() {
+        Some(owner) if owner != service.name => {
+            Err(owned_by_another(service, url, owner).help(url.place()))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// No history hides outside of the search path.
+fn visible_history(admission: &Admission<'_>) -> Result<()> {
+    let state = admission.state;
+    match state.hidden_history.as_slice() {
+        [schema, ..] if !state.has_history => Err(admission
+            .refuse(format!(
+                "refused: database `{}` has a history of Diesel migrations in the schema {schema}, which is not on the search path",
+                admission.target.url.database
+            ))
+            .help("set the search path in the URL as it was when that history was made, or check whose database this is")),
+        _ => Ok(()),
+    }
+}
+
+/// Every applied version is in the service's folder.
+fn known_history(admission: &Admission<'_>) -> Result<()> {
+    let target = admission.target;
+    let unknown = target.migrations.plan(&admission.state.versions()).unknown;
+    match unknown.is_empty() {
+        true => Ok(()),
+        false => Err(foreign_history(admission, &unknown).help(target.url.place())),
+    }
+}
+
+/// There is nothing that no history explains.
+fn explained_objects(admission: &Admission<'_>) -> Result<()> {
+    if admission.purpose == Purpose::Adopt
+        || !admission.is_unknown()
+        || admission.state.objects.is_empty()
+    {
+        return Ok(());
+    }
+    Err(unexplained_objects(admission).help(admission.target.url.place()))
+}
+
+/// A history that fits proves ownership, unless it fits another service just as well.
+fn unambiguous_history(admission: &Admission<'_>) -> Result<()> {
+    let Target { service, url, .. } = admission.target;
+    let applied = admission.state.versions();
+    if admission.purpose == Purpose::Adopt
+        || admission.state.owner().is_some()
+        || applied.is_empty()
+        || url.database == service.database
+    {
+        return Ok(());
+    }
+    let fits = |other: &&Service| {
+        Migrations::read(other)
+            .is_ok_and(|theirs| applied.iter().all(|version| theirs.get(version).is_some()))
+    };
+    let Some(other) = admission.others().find(fits) else {
+        return Ok(());
+    };
+    Err(admission
+        .refuse(format!(
+            "refused: the history of database `{}` ({}) fits service `{}` as well as service `{}`",
+            url.database,
+            applied.join(", "),
+            service.name,
+            other.name
         ))
-        .help(place)
-        .help("set the search path in the URL as it was when that history was made, or check whose database this is"));
+        .help(format!(
+            "if it is service `{0}`'s, say so: cargo xtask db baseline {0} --claim-only",
+            service.name
+        )))
+}
+
+/// Before a database is claimed: the variable of a service that was not asked for does not lead to it, too.
+/// Only one that spells the same database name can. A service that declares the name has the better claim.
+fn unclaimed_by_variable(admission: &Admission<'_>) -> Result<()> {
+    let Target { service, url, .. } = admission.target;
+    if admission.purpose == Purpose::Inspect
+        || admission.state.owner().is_some()
+        || url.database == service.database
+    {
+        return Ok(());
     }
-    let unknown = migrations.plan(&state.versions()).unknown;
-    if unknown.is_empty() {
-        Ok(())
-    } else {
-        Err(foreign_history(workspace, service, state, &unknown).help(place))
+    for other in admission.others() {
+        let theirs = admission.app.variables.own(other);
+        let Some(theirs) = theirs.filter(|theirs| theirs.database == url.database) else {
+            continue;
+        };
+        let found = theirs
+            .connect(other)
+            .ok()
+            .and_then(|mut connection| State::read(&mut connection).ok());
+        if found.is_some_and(|found| found.identity.is(&admission.state.identity)) {
+            return Err(same_database(other, &theirs, service, url));
+        }
     }
+    Ok(())
+}
+
+/// No applied migration was edited since, unless that is acknowledged.
+fn unedited(admission: &Admission<'_>) -> Result<()> {
+    let Target {
+        service,
+        migrations,
+        ..
+    } = admission.target;
+    let accept_edited = false;
+    if admission.purpose != (Purpose::Apply { accept_edited }) {
+        return Ok(());
+    }
+    let edited = admission.state.edited(migrations);
+    if edited.is_empty() {
+        return Ok(());
+    }
+    let files = edited.iter().filter_map(|version| migrations.get(version));
+    let list = files
+        .map(|migration| format!("`{}`", migration.name))
+        .collect::<Vec<_>>()
+        .join(", ");
+    Err(refused(format!("refused: edited since applied to the database of service `{}`: {list}", service.name))
+        .help("restore its text with git, and write the change as a new migration")
+        .help(format!(
+            "or, if the database is already as the new text says: cargo xtask db migrate {} --accept-edited",
+            service.name
+        )))
 }
 
 /// The refusal of a database whose ledger names another service.
@@ -154,65 +325,15 @@ pub(crate) fn owned_by_another(service: &Service, url: &DatabaseUrl, owner: &str
     ))
 }
 
-/// Whether `service` may write to the database in that state.
-///
-/// # Errors
-/// As for [`not_foreign`]; or nobody owns it, and there is something that no history explains.
-pub(crate) fn owned(
-    workspace: &Workspace,
-    service: &Service,
-    url: &DatabaseUrl,
-    migrations: &Migrations,
-    state: &State,
-) -> Result<()> {
-    not_foreign(workspace, service, url, migrations, state)?;
-    let place = format!("{}: {}", url.origin, url.params);
-    let applied = state.versions();
-    if state.owner().is_some() {
-        return Ok(());
-    }
-    if applied.is_empty() {
-        return match state.objects.is_empty() {
-            true => Ok(()),
-            false => Err(unexplained_objects(service, url, state).help(place)),
-        };
-    }
-    // A history that fits proves ownership, unless it fits another service just as well.
-    if url.database != service.database
-        && let Some(other) = also_fits(workspace, service, &applied)
-    {
-        return Err(refused(format!(
-            "refused: the history of database `{}` ({}) fits service `{}` as well as service `{}`",
-            url.database,
-            applied.join(", "),
-            service.name,
-            other.name
-        ))
-        .help(place)
-        .help(format!(
-            "if it is service `{0}`'s, say so: cargo xtask db baseline {0} --claim-only",
-            service.name
-        )));
-    }
-    Ok(())
-}
-
-fn foreign_history(
-    workspace: &Workspace,
-    service: &Service,
-    state: &State,
-    unknown: &[String],
-) -> Failure {
+fn foreign_history(admission: &Admission<'_>, unknown: &[String]) -> Failure {
+    let service = admission.target.service;
     let list = unknown.join(", ");
     let failure = refused(format!(
         "refused: the database of service `{}` has applied migrations that are not in its folder: {list}",
         service.name
     ));
-    let others = workspace
-        .services
-        .iter()
-        .filter(|other| other.name != service.name);
-    let whose: Vec<_> = others
+    let whose: Vec<_> = admission
+        .others()
         .filter_map(|other| {
             let theirs = Migrations::read(other).ok()?;
             let found = unknown
@@ -224,14 +345,16 @@ fn foreign_history(
         })
         .collect();
     match whose.as_slice() {
-        [] if state.owner().is_some() => failure
+        [] if admission.state.owner().is_some() => failure
             .help("this checkout is older than the database: update it, or restore the missing folders from git"),
         [] => failure.help("this is another project's database, or another branch's: check the URL"),
         found => failure.help(format!("there are {}: check the URL", found.join(", and "))),
     }
 }
 
-fn unexplained_objects(service: &Service, url: &DatabaseUrl, state: &State) -> Failure {
+fn unexplained_objects(admission: &Admission<'_>) -> Failure {
+    let Admission { target, state, .. } = admission;
+    let Target { service, url, .. } = target;
     let mut names = state
         .objects
         .iter()
@@ -256,78 +379,4 @@ fn unexplained_objects(service: &Service, url: &DatabaseUrl, state: &State) -> F
         "if it is service `{0}`'s and its tables are as its migrations make them: cargo xtask db baseline {0}",
         service.name
     ))
-}
-
-fn also_fits<'w>(
-    workspace: &'w Workspace,
-    service: &Service,
-    applied: &[String],
-) -> Option<&'w Service> {
-    workspace
-        .services
-        .iter()
-        .filter(|other| other.name != service.name)
-        .find(|other| {
-            Migrations::read(other)
-                .is_ok_and(|theirs| applied.iter().all(|version| theirs.get(version).is_some()))
-        })
-}
-
-/// Before a database is claimed: does the variable of a service that was not asked for point at it, too?
-/// Only one that spells the same database name can. A service that declares the name has the better claim.
-///
-/// # Errors
-/// Another service's own variable leads here.
-pub(crate) fn unclaimed_by_others(
-    workspace: &Workspace,
-    variables: &Variables,
-    service: &Service,
-    url: &DatabaseUrl,
-    state: &State,
-) -> Result<()> {
-    if url.database == service.database {
-        return Ok(());
-    }
-    for other in workspace
-        .services
-        .iter()
-        .filter(|other| other.name != service.name)
-    {
-        let Some(theirs) = variables
-            .own(other)
-            .filter(|theirs| theirs.database == url.database)
-        else {
-            continue;
-        };
-        let identity = theirs
-            .connect(other)
-            .ok()
-            .and_then(|mut connection| State::read(&mut connection).ok());
-        if identity.is_some_and(|found| found.identity.is(&state.identity)) {
-            return Err(same_database(other, &theirs, service, url));
-        }
-    }
-    Ok(())
-}
-
-/// Applied migrations whose text has changed since.
-///
-/// # Errors
-/// There is one, and its edit was not acknowledged.
-pub(crate) fn unedited(service: &Service, migrations: &Migrations, state: &State) -> Result<()> {
-    let edited = state.edited(migrations);
-    if edited.is_empty() {
-        return Ok(());
-    }
-    let files = edited.iter().filter_map(|version| migrations.get(version));
-    let list = files
-        .map(|migration| format!("`{}`", migration.name))
-        .collect::<Vec<_>>()
-        .join(", ");
-    Err(refused(format!("refused: edited since applied to the database of service `{}`: {list}", service.name))
-        .help("restore its text with git, and write the change as a new migration")
-        .help(format!(
-            "or, if the database is already as the new text says: cargo xtask db migrate {} --accept-edited",
-            service.name
-        )))
 }

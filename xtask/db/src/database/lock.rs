@@ -1,12 +1,13 @@
-//! One run at a time on one database: an advisory lock on a session of its own.
+//! One run at a time on one database: advisory locks of the session that does the work, or of one beside it.
 
 use std::time::{Duration, Instant};
 
+use crate::database::guard::Permit;
+use crate::database::target::Target;
 use crate::pg::{Connection, SqlError};
 use crate::ui::failure::{Failure, Kind, Result};
 use crate::ui::progress::Step;
 use crate::workspace::Service;
-use crate::workspace::database_url::DatabaseUrl;
 
 /// The first key of both locks: "dblg" in ASCII. Advisory locks are per database, so services never meet.
 const CLASS: i32 = 0x6462_6c67;
@@ -26,49 +27,45 @@ pub(crate) fn is_held() -> String {
     )
 }
 
-/// The lock of a run, held until dropped.
+/// The lock of a run, held until this is dropped and the session that does the work is closed.
 pub(crate) struct Lock {
-    _session: Connection,
+    /// Holds the run's lock where the work could let go of it.
+    _keeper: Option<Connection>,
 }
 
 impl Lock {
-    /// Takes the lock in `session`, which does nothing else, asking again until `deadline`.
+    /// Takes both locks, asking again until `deadline`: the run's in `worker`, or in a session of its own if `apart`, and
+    /// the work's in `worker`.
     ///
     /// Never with the blocking form: a waiter's open statement would deadlock with `CREATE INDEX CONCURRENTLY`.
     ///
     /// # Errors
-    /// Somebody else's run still holds it at the end; or a transaction pooler is in between.
+    /// Another run still holds one at the end; or a transaction pooler is in between.
     pub(crate) fn acquire(
-        mut session: Connection,
-        service: &Service,
-        url: &DatabaseUrl,
+        worker: &mut Connection,
+        target: &Target<'_>,
+        _permit: &Permit,
         deadline: Instant,
         step: &Step<'_>,
+        apart: bool,
     ) -> Result<Self> {
         // First of all: a lock taken through a pooler would stay with the pooler.
-        refuse_pooler(&mut session, service, url)?;
-        try_until(&mut session, RUN, deadline, service, step)?;
-        Ok(Self { _session: session })
-    }
-
-    /// Takes the second lock, on the session that does the work.
-    ///
-    /// # Errors
-    /// The worker of a killed run is still busy at the `deadline`.
-    pub(crate) fn hold_worker(
-        &self,
-        worker: &mut Connection,
-        service: &Service,
-        deadline: Instant,
-        step: &Step<'_>,
-    ) -> Result<()> {
-        try_until(worker, WORK, deadline, service, step)
+        refuse_pooler(worker, target)?;
+        let mut keeper = match apart {
+            true => Some(target.url.connect(target.service)?),
+            false => None,
+        };
+        let holder = keeper.as_mut().unwrap_or(worker);
+        try_until(holder, RUN, deadline, target, step)?;
+        try_until(worker, WORK, deadline, target, step)?;
+        Ok(Self { _keeper: keeper })
     }
 }
 
 /// A pooler announces an invented process number. In session mode that is harmless; in transaction mode two sessions
 /// take turns on one process, and a lock would belong to nobody.
-fn refuse_pooler(session: &mut Connection, service: &Service, url: &DatabaseUrl) -> Result<()> {
+fn refuse_pooler(session: &mut Connection, target: &Target<'_>) -> Result<()> {
+    let Target { service, url, .. } = target;
     let failed = |error: SqlError| failed(service, &error);
     let own = pid(session).map_err(failed)?;
     if own == session.announced_pid() {
@@ -114,9 +111,10 @@ fn try_until(
     session: &mut Connection,
     object: i32,
     deadline: Instant,
-    service: &Service,
+    target: &Target<'_>,
     step: &Step<'_>,
 ) -> Result<()> {
+    let service = target.service;
     let (class, object) = (CLASS.to_string(), object.to_string());
     let begin = Instant::now();
     loop {

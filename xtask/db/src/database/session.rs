@@ -3,11 +3,11 @@
 use std::time::Instant;
 
 use crate::app::App;
-use crate::database::guard;
+use crate::database::guard::{self, Permit};
 use crate::database::ledger;
 use crate::database::lock::Lock;
 use crate::database::state::State;
-use crate::database::target::Target;
+use crate::database::target::{Target, Visit};
 use crate::pg::Connection;
 use crate::ui::failure::Result;
 use crate::ui::progress::Step;
@@ -19,75 +19,53 @@ pub(crate) struct Session<'a> {
     pub(crate) connection: Connection,
     /// As it is since the lock is held.
     pub(crate) state: State,
+    _permit: Permit,
     _lock: Lock,
 }
 
 impl<'a> Session<'a> {
-    /// Takes the lock, reads the state again, asks the guards, and claims the database if nobody owns it yet.
-    /// `idle` is a session that was open already: logging in is a good part of a short run.
+    /// Takes the lock, reads the state again, asks the guards again, and claims the database if nobody owns it yet.
+    ///
+    /// `texts` is what is going to run. One that could let go of the lock gets it held by a second session; otherwise
+    /// one does for both: logging in is a good part of a short run.
     ///
     /// # Errors
     /// Whatever stands in the way; then nothing was written.
-    pub(crate) fn open(
-        app: &'a App,
-        target: &'a Target<'a>,
+    pub(crate) fn open<'s>(
+        mut visit: Visit<'a>,
         step: &Step<'_>,
-        idle: Option<Connection>,
+        texts: impl IntoIterator<Item = &'s str>,
     ) -> Result<Self> {
-        let session = Self::open_unclaimed(app, target, step, idle)?;
-        guard::owned(
-            &app.workspace,
-            target.service,
-            &target.url,
-            &target.migrations,
-            &session.state,
-        )?;
-        session.claim()
-    }
-
-    /// As [`open`](Self::open), for the one verb that may take over a database with tables: `baseline`.
-    ///
-    /// # Errors
-    /// As for `open`, but without the guards on ownership.
-    pub(crate) fn open_unclaimed(
-        app: &'a App,
-        target: &'a Target<'a>,
-        step: &Step<'_>,
-        idle: Option<Connection>,
-    ) -> Result<Self> {
-        let Target { service, url, .. } = target;
-        let holder = match idle {
-            Some(idle) => idle,
-            None => url.connect(service)?,
-        };
+        let mut connection = visit.connection()?;
+        let Visit {
+            app,
+            target,
+            purpose,
+            permit,
+            ..
+        } = visit;
         let deadline = Instant::now() + app.lock_timeout;
-        let lock = Lock::acquire(holder, service, url, deadline, step)?;
-        let mut connection = url.connect(service)?;
-        lock.hold_worker(&mut connection, service, deadline, step)?;
+        let apart = texts.into_iter().any(may_unlock);
+        let lock = Lock::acquire(&mut connection, target, &permit, deadline, step, apart)?;
         connection
             .execute(RESET)
             .map_err(|error| target.failed("prepare", &error))?;
         let state = State::read(&mut connection)
             .map_err(|error| target.failed("read the state of", &error))?;
-        Ok(Self {
+        let mut session = Self {
             app,
             target,
             connection,
+            _permit: target.admit(app, &state, purpose)?,
             state,
             _lock: lock,
-        })
+        };
+        session.claim()?;
+        Ok(session)
     }
 
     /// Makes the service the owner where nobody is yet; else only notes what others applied.
-    ///
-    /// # Errors
-    /// Another service's variable leads here, too; or the server's.
-    pub(crate) fn claim(mut self) -> Result<Self> {
-        let App {
-            workspace,
-            variables,
-            ..
-        } = self.app;
+    fn claim(&mut self) -> Result<()> {
         let Target {
             service,
             url,
@@ -95,18 +73,14 @@ impl<'a> Session<'a> {
         } = self.target;
         let known = self.state.owner().is_some();
         if known && self.state.has_history && self.state.unrecorded().is_empty() {
-            return Ok(self);
-        }
-        if !known {
-            guard::unclaimed_by_others(workspace, variables, service, url, &self.state)?;
+            return Ok(());
         }
         let owner = ledger::claim(&mut self.connection, &service.name, &self.state, migrations)
             .map_err(|error| self.target.failed("claim", &error))?;
         if owner != service.name {
             return Err(guard::owned_by_another(service, url, &owner));
         }
-        self.read_again()?;
-        Ok(self)
+        self.read_again()
     }
 
     /// Reads the state again after a write.
@@ -118,6 +92,17 @@ impl<'a> Session<'a> {
             .map_err(|error| self.target.failed("read the state of", &error))?;
         Ok(())
     }
+}
+
+/// Whether a text may release advisory locks of its session: by DISCARD ALL, or by a function whose name says so. What a
+/// function does inside is not seen.
+fn may_unlock(text: &str) -> bool {
+    let words = ["discard", "advisory_unlock"];
+    let text = text.as_bytes();
+    words.iter().any(|word| {
+        text.windows(word.len())
+            .any(|part| part.eq_ignore_ascii_case(word.as_bytes()))
+    })
 }
 
 /// Undoes what a migration did to its session (`SET search_path`, `SET ROLE`), inside or outside of a transaction; and has

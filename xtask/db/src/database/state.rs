@@ -61,7 +61,8 @@ pub(crate) struct State {
     pub(crate) hidden_history: Vec<String>,
     /// Tables, views, types and functions that are there, up to twenty; not asked for where there is an owner.
     pub(crate) objects: Vec<String>,
-    /// Indexes that PostgreSQL does not use, left by a failed `CREATE INDEX CONCURRENTLY`.
+    /// Indexes that PostgreSQL does not use, left by a failed `CREATE INDEX CONCURRENTLY`; asked for by
+    /// [`inspect`](State::inspect) only.
     pub(crate) invalid_indexes: Vec<String>,
     /// Whether somebody holds our lock at the moment, where a run was begun and not ended.
     pub(crate) locked: bool,
@@ -84,7 +85,17 @@ struct Overview {
     hidden_history: Vec<String>,
     current_schema: Option<String>,
     has_ledger: bool,
-    invalid_indexes: Vec<String>,
+}
+
+#[derive(Deserialize)]
+struct Details {
+    system: Option<String>,
+    started: String,
+    applied: Vec<Applied>,
+    owner: Option<Owner>,
+    runs: Vec<Run>,
+    objects: Vec<String>,
+    locked: bool,
 }
 
 /// One round: everything that can be asked before knowing which tables there are.
@@ -97,11 +108,41 @@ SELECT json_build_object(
   'hidden_history', (SELECT coalesce(json_agg(c.relnamespace::regnamespace::text), '[]') FROM pg_class c
                      WHERE c.relname = '__diesel_schema_migrations' AND c.relkind = 'r' AND NOT pg_table_is_visible(c.oid)),
   'current_schema', current_schema(),
-  'has_ledger', to_regclass('db_ledger.run') IS NOT NULL AND to_regclass('db_ledger.owner') IS NOT NULL,
-  'invalid_indexes', (SELECT coalesce(json_agg(i.indexrelid::regclass::text ORDER BY 1), '[]')
-      FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_namespace n ON n.oid = c.relnamespace
-      WHERE NOT i.indisvalid AND c.relkind = 'i' AND n.nspname !~ '^pg_')
+  'has_ledger', to_regclass('db_ledger.run') IS NOT NULL AND to_regclass('db_ledger.owner') IS NOT NULL
 )";
+
+const INVALID_INDEXES: &str = "
+SELECT coalesce(json_agg(i.indexrelid::regclass::text ORDER BY 1), '[]')
+FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE NOT i.indisvalid AND c.relkind = 'i' AND n.nspname !~ '^pg_'";
+
+/// Everything about a database that has its owner and its history, in one round that plans four small statements: a new
+/// backend answers in 1.5 ms, where the two rounds for any database take 11. A table that is missing fails it.
+fn settled() -> String {
+    format!(
+        "SELECT json_build_object(
+           'oid', (SELECT oid::text FROM pg_database WHERE datname = current_database()),
+           'system', (SELECT system_identifier::text FROM pg_control_system()),
+           'started', extract(epoch FROM pg_postmaster_start_time())::text,
+           'history_schema', (SELECT n.nspname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+                              WHERE c.oid = '__diesel_schema_migrations'::regclass),
+           'applied', {},
+           'owner', {}, 'runs', {})",
+        applied("__diesel_schema_migrations"),
+        ledger::SELECT_OWNER,
+        ledger::SELECT_LAST_RUNS
+    )
+}
+
+fn applied(table: &str) -> String {
+    format!(
+        "(SELECT coalesce(json_agg(json_build_object('version', version, 'run_on', run_on::text)), '[]') FROM {table})"
+    )
+}
+
+/// A read-only transaction: a slip that writes would fail. Who locks a bookkeeping table for long gets reported, not
+/// waited for.
+const BEGIN: &str = "BEGIN TRANSACTION READ ONLY; SET LOCAL lock_timeout = '5s'";
 
 /// What is neither the system's, nor an extension's, nor bookkeeping; another tool's bookkeeping comes first. Below oid
 /// 16384 is only what `initdb` made (`FirstNormalObjectId` in PostgreSQL's sources): to skip it first saves 4 ms of 5.
@@ -130,69 +171,132 @@ fn objects() -> String {
     )
 }
 
+/// The second round: what the tables say that the first one found.
+fn details(overview: &Overview) -> String {
+    let system = match overview.may_identify {
+        true => "(SELECT system_identifier::text FROM pg_control_system())",
+        false => "NULL",
+    };
+    let applied = match &overview.history_schema {
+        None => "'[]'::json".to_owned(),
+        Some(schema) => applied(&format!("{}.__diesel_schema_migrations", Ident(schema))),
+    };
+    // Of a database with an owner, nobody asks for what is in it; without runs, nobody asks for the lock.
+    let objects = objects();
+    let (owner, runs, objects, locked) = match overview.has_ledger {
+        true => (
+            ledger::SELECT_OWNER,
+            ledger::SELECT_LAST_RUNS,
+            format!("CASE WHEN EXISTS (SELECT FROM db_ledger.owner) THEN '[]' ELSE {objects} END"),
+            format!(
+                "EXISTS (SELECT FROM db_ledger.run WHERE outcome = 'started') AND {}",
+                lock::is_held()
+            ),
+        ),
+        false => ("NULL", "'[]'::json", objects, "false".to_owned()),
+    };
+    format!(
+        "SELECT json_build_object('system', {system}, 'started', extract(epoch FROM pg_postmaster_start_time())::text,
+           'applied', {applied}, 'owner', {owner}, 'runs', {runs}, 'objects', {objects}, 'locked', {locked})"
+    )
+}
+
+/// Leaves no transaction open, whatever became of it.
+fn finished<T>(
+    connection: &mut Connection,
+    read: impl FnOnce(&mut Connection) -> Result<T, SqlError>,
+) -> Result<T, SqlError> {
+    let read = read(connection);
+    if connection.in_transaction() {
+        connection.execute("ROLLBACK")?;
+    }
+    read
+}
+
+/// By version: the order in which they are reverted.
+fn sorted(mut applied: Vec<Applied>) -> Vec<Applied> {
+    applied.sort_by(|a, b| a.version.cmp(&b.version));
+    applied
+}
+
 impl State {
-    /// Reads the state in a read-only transaction: a slip that writes would fail.
+    /// Reads the state: in one round where the database is settled, else in all that it takes.
     ///
     /// # Errors
     /// The server's.
     pub(crate) fn read(connection: &mut Connection) -> Result<Self, SqlError> {
-        let state = Self::read_in_transaction(connection);
-        if connection.in_transaction() {
-            connection.execute("ROLLBACK")?;
+        match Self::read_settled(connection) {
+            Ok(Some(state)) => Ok(state),
+            // Whatever is missing or refused, the full look says it.
+            Ok(None) => Self::read_any(connection),
+            Err(_) if !connection.is_lost() => Self::read_any(connection),
+            Err(error) => Err(error),
         }
-        state
     }
 
-    /// Two rounds, the first of which begins the transaction and the last of which ends it.
-    fn read_in_transaction(connection: &mut Connection) -> Result<Self, SqlError> {
-        // Who locks a bookkeeping table for long gets reported, not waited for.
-        let overview: Overview = connection.execute_json(&format!(
-            "BEGIN TRANSACTION READ ONLY; SET LOCAL lock_timeout = '5s'; {OVERVIEW}"
-        ))?;
-        let system = match overview.may_identify {
-            true => "(SELECT system_identifier::text FROM pg_control_system())",
-            false => "NULL",
-        };
-        let applied = match &overview.history_schema {
-            None => "'[]'::json".to_owned(),
-            Some(schema) => format!(
-                "(SELECT coalesce(json_agg(json_build_object('version', version, 'run_on', run_on::text)), '[]')
-                  FROM {}.__diesel_schema_migrations)",
-                Ident(schema)
-            ),
-        };
-        // Of a database with an owner, nobody asks for what is in it; without runs, nobody asks for the lock.
-        let objects = objects();
-        let (owner, runs, objects, locked) = match overview.has_ledger {
-            true => (
-                ledger::SELECT_OWNER,
-                ledger::SELECT_LAST_RUNS,
-                format!(
-                    "CASE WHEN EXISTS (SELECT FROM db_ledger.owner) THEN '[]' ELSE {objects} END"
-                ),
-                format!(
-                    "EXISTS (SELECT FROM db_ledger.run WHERE outcome = 'started') AND {}",
-                    lock::is_held()
-                ),
-            ),
-            false => ("NULL", "'[]'::json", objects, "false".to_owned()),
-        };
+    /// Reads everything that can be said about a database, the INVALID indexes too.
+    ///
+    /// # Errors
+    /// The server's.
+    pub(crate) fn inspect(connection: &mut Connection) -> Result<Self, SqlError> {
+        let state = Self::read_any(connection)?;
+        let invalid_indexes = connection.query_json(INVALID_INDEXES, &[])?;
+        Ok(Self {
+            invalid_indexes,
+            ..state
+        })
+    }
+
+    /// `None` where nobody owns the database, or a run was begun and not ended.
+    fn read_settled(connection: &mut Connection) -> Result<Option<Self>, SqlError> {
         #[derive(Deserialize)]
-        struct Details {
+        struct Settled {
+            oid: String,
             system: Option<String>,
             started: String,
+            history_schema: String,
             applied: Vec<Applied>,
             owner: Option<Owner>,
             runs: Vec<Run>,
-            objects: Vec<String>,
-            locked: bool,
         }
-        let mut details: Details = connection.execute_json(&format!(
-            "SELECT json_build_object('system', {system}, 'started', extract(epoch FROM pg_postmaster_start_time())::text,
-                 'applied', {applied}, 'owner', {owner}, 'runs', {runs}, 'objects', {objects}, 'locked', {locked}); ROLLBACK"
-        ))?;
-        details.applied.sort_by(|a, b| a.version.cmp(&b.version));
-        Ok(Self {
+        let settled = format!("{BEGIN}; {}; ROLLBACK", settled());
+        let read: Settled = finished(connection, |connection| connection.execute_json(&settled))?;
+        let begun = |run: &Run| run.is_last && run.outcome == "started";
+        if read.owner.is_none() || read.runs.iter().any(begun) {
+            return Ok(None);
+        }
+        Ok(Some(Self {
+            identity: Identity {
+                system: read.system,
+                started: read.started,
+                database: read.oid,
+            },
+            history_schema: read.history_schema,
+            has_history: true,
+            applied: sorted(read.applied),
+            hidden_history: Vec::new(),
+            objects: Vec::new(),
+            invalid_indexes: Vec::new(),
+            locked: false,
+            ledger: Some(Ledger {
+                owner: read.owner,
+                runs: read.runs,
+            }),
+        }))
+    }
+
+    /// Two rounds, the first of which begins the transaction and the last of which ends it.
+    fn read_any(connection: &mut Connection) -> Result<Self, SqlError> {
+        let begin = format!("{BEGIN}; {OVERVIEW}");
+        finished(connection, |connection| {
+            let overview: Overview = connection.execute_json(&begin)?;
+            let details = connection.execute_json(&format!("{}; ROLLBACK", details(&overview)))?;
+            Ok(Self::of(overview, details))
+        })
+    }
+
+    fn of(overview: Overview, details: Details) -> Self {
+        Self {
             identity: Identity {
                 system: details.system,
                 started: details.started,
@@ -203,16 +307,16 @@ impl State {
                 .history_schema
                 .or(overview.current_schema)
                 .unwrap_or_else(|| "public".to_owned()),
-            applied: details.applied,
+            applied: sorted(details.applied),
             hidden_history: overview.hidden_history,
             objects: details.objects,
-            invalid_indexes: overview.invalid_indexes,
+            invalid_indexes: Vec::new(),
             locked: details.locked,
             ledger: overview.has_ledger.then_some(Ledger {
                 owner: details.owner,
                 runs: details.runs,
             }),
-        })
+        }
     }
 
     /// Whether a database has nothing of anybody's in it, whoever owns it.

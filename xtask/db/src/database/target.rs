@@ -1,8 +1,11 @@
 //! A service's database as far as it is known before anything is written to it.
 
+use crate::app::App;
+use crate::database::guard::{Permit, Purpose};
 use crate::database::state::State;
 use crate::migrations::Migrations;
 use crate::pg::{Connection, SqlError};
+use crate::ui;
 use crate::ui::failure::{Failure, Kind};
 use crate::workspace::Service;
 use crate::workspace::database_url::DatabaseUrl;
@@ -22,7 +25,79 @@ pub(crate) struct Seen {
     pub(crate) idle: Option<Connection>,
 }
 
+/// [`State::read`], or [`State::inspect`] where all of it is shown.
+pub(crate) type Reader = fn(&mut Connection) -> Result<State, SqlError>;
+
+/// A look at a service's database after which every guard let the service in. The start of everything that writes.
+pub(crate) struct Visit<'a> {
+    pub(crate) app: &'a App,
+    pub(crate) target: &'a Target<'a>,
+    pub(crate) state: State,
+    pub(crate) idle: Option<Connection>,
+    pub(crate) purpose: Purpose,
+    pub(crate) permit: Permit,
+}
+
+impl<'a> Visit<'a> {
+    /// The session that looked, or another one.
+    ///
+    /// # Errors
+    /// The server can't be reached any more.
+    pub(crate) fn connection(&mut self) -> ui::failure::Result<Connection> {
+        match self.idle.take() {
+            Some(idle) => Ok(idle),
+            None => self.target.url.connect(self.target.service),
+        }
+    }
+
+    /// Asks the guards about what was seen.
+    ///
+    /// # Errors
+    /// The first refusal.
+    pub(crate) fn admitted(
+        app: &'a App,
+        target: &'a Target<'a>,
+        seen: Seen,
+        purpose: Purpose,
+    ) -> ui::failure::Result<Self> {
+        let permit = target.admit(app, &seen.state, purpose)?;
+        Ok(Self {
+            app,
+            target,
+            state: seen.state,
+            idle: seen.idle,
+            purpose,
+            permit,
+        })
+    }
+}
+
 impl Target<'_> {
+    /// Reads the state of the database with `read`, writing nothing; `None` where it is missing.
+    ///
+    /// # Errors
+    /// The server can't be reached, or refuses.
+    pub(crate) fn look(&self, read: Reader) -> ui::failure::Result<Option<Seen>> {
+        let opened = self.url.open();
+        let opened = opened.map_err(|reason| self.url.unreachable(self.service, &reason))?;
+        let Some(mut connection) = opened else {
+            return Ok(None);
+        };
+        let state =
+            read(&mut connection).map_err(|error| self.failed("read the state of", &error))?;
+        let idle = Some(connection);
+        Ok(Some(Seen { state, idle }))
+    }
+
+    /// As [`look`](Self::look) with [`State::read`], at a database that must be there.
+    ///
+    /// # Errors
+    /// Also that it is missing.
+    pub(crate) fn see(&self) -> ui::failure::Result<Seen> {
+        self.look(State::read)?
+            .ok_or_else(|| self.url.missing(self.service))
+    }
+
     /// A statement of ours that the server refused.
     pub(crate) fn failed(&self, verb: &str, error: &SqlError) -> Failure {
         let failure = Failure::new(
@@ -32,7 +107,7 @@ impl Target<'_> {
                 self.url.database, self.service.name
             ),
         )
-        .help(format!("{}: {}", self.url.origin, self.url.params));
+        .help(self.url.place());
         match (&error.hint, error.sqlstate.as_str()) {
             (Some(hint), _) => failure.help(hint),
             (None, "42501") => failure.help(

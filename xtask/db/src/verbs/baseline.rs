@@ -1,15 +1,15 @@
 //! `db baseline`: an existing database becomes the service's, its migrations marked as applied without running.
 
 use crate::app::App;
-use crate::database::guard;
+use crate::database::guard::Purpose;
 use crate::database::ledger;
 use crate::database::session::Session;
 use crate::database::state::State;
-use crate::database::target::Target;
+use crate::database::target::{Target, Visit};
 use crate::pg::Ident;
 use crate::ui::failure::{Failure, Result};
 use crate::ui::report::{GOOD, Outcome, Report, count};
-use crate::verbs::migrate::outcome;
+use crate::verbs::outcome::{lines, outcome};
 
 /// Take over an existing database: mark migrations as applied without running them
 #[derive(clap::Args)]
@@ -26,44 +26,33 @@ pub(crate) struct Args {
 
 pub(crate) fn run(app: &App, args: &Args) -> Result<Report, Vec<Failure>> {
     let targets = app.targets_to_write(std::slice::from_ref(&args.service))?;
-    Ok(targets
-        .iter()
-        .map(|target| match baseline(app, target, args) {
-            Ok(summary) => outcome(target, summary),
-            Err(failure) => Outcome {
-                failure: Some(failure),
-                ..outcome(target, "not changed".to_owned())
-            },
-        })
-        .collect())
+    let outcomes = app.visit(&targets, Purpose::Adopt, |visit| baseline(visit, args))?;
+    Ok(lines(&targets, outcomes, "not changed"))
 }
 
-fn baseline(app: &App, target: &Target<'_>, args: &Args) -> Result<String> {
-    let step = app.progress.step(&target.service.name);
+fn baseline(mut visit: Visit<'_>, args: &Args) -> Result<Outcome> {
+    let target = visit.target;
+    let step = visit.app.progress.step(&target.service.name);
     let last = args
         .to
         .as_ref()
         .map(|to| target.migrations.named(target.service, to))
         .transpose()?;
-    let mut session = Session::open_unclaimed(app, target, &step, None)?;
-    let Target {
-        service,
-        url,
-        migrations,
-    } = target;
-    guard::not_foreign(&app.workspace, service, url, migrations, &session.state)?;
+    let Target { service, url, .. } = target;
     let failed = |error| target.failed("baseline", &error);
     // Marked migrations never run: of an empty database, that would be all of them.
-    if !args.claim_only && State::is_empty(&mut session.connection).map_err(failed)? {
+    let mut connection = visit.connection()?;
+    if !args.claim_only && State::is_empty(&mut connection).map_err(failed)? {
         return Err(Failure::usage(format!(
             "database `{}` of service `{}` is empty, so there is nothing to take over",
             url.database, service.name
         ))
-        .help(format!("{}: {}", url.origin, url.params))
+        .help(url.place())
         .help(format!("run `cargo xtask db migrate {}`", service.name)));
     }
-    let owned = session.state.owner().is_some();
-    let mut session = session.claim()?;
+    let owned = visit.state.owner().is_some();
+    visit.idle = Some(connection);
+    let mut session = Session::open(visit, &step, [])?;
     let pending = target.migrations.plan(&session.state.versions()).pending;
     let wanted = pending.into_iter().filter(|migration| {
         !args.claim_only && last.is_none_or(|last| migration.version <= last.version)
@@ -84,7 +73,7 @@ fn baseline(app: &App, target: &Target<'_>, args: &Args) -> Result<String> {
         marked += 1;
     }
     session.connection.execute("COMMIT").map_err(failed)?;
-    Ok(match marked {
+    let summary = match marked {
         0 if owned => format!("already service `{}`'s; nothing to mark", service.name),
         0 => format!(
             "{GOOD}claimed{GOOD:#} for service `{}`; nothing was marked",
@@ -94,5 +83,6 @@ fn baseline(app: &App, target: &Target<'_>, args: &Args) -> Result<String> {
             "{GOOD}marked {} as applied{GOOD:#}, without running",
             count(number, "migration")
         ),
-    })
+    };
+    Ok(outcome(target, summary))
 }

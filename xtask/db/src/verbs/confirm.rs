@@ -33,7 +33,7 @@ pub(crate) fn destructive(
             "refused: this would destroy {what} in database `{}` of service `{}`, which is not on this machine",
             url.database, service.name
         ))
-        .help(format!("{}: {}", url.origin, url.params))
+        .help(url.place())
         .help("if that is what you want, add `--force`"));
     }
     named(

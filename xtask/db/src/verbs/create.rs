@@ -3,30 +3,30 @@
 use std::time::Duration;
 
 use crate::app::App;
-use crate::database::guard;
+use crate::database::guard::{self, Purpose};
 use crate::database::ledger;
 use crate::database::session::Session;
 use crate::database::state::{Identity, State};
-use crate::database::target::Target;
-use crate::pg::{Connection, Ident, SqlError};
+use crate::database::target::{Seen, Target, Visit};
+use crate::pg::{Ident, SqlError};
 use crate::ui::failure::{Failure, Kind, Result};
 use crate::ui::parallel;
-use crate::ui::report::{GOOD, Outcome, Report};
-use crate::verbs::migrate::outcome;
+use crate::ui::report::{GOOD, Report};
+use crate::verbs::outcome::{lines, outcome};
+use crate::verbs::services::Services;
 
 /// Create the databases that are missing, and stamp their owner
 #[derive(clap::Args, Default)]
 pub(crate) struct Args {
-    /// The services; all that have a database if none is named
-    #[arg(value_name = "SERVICE")]
-    services: Vec<String>,
+    #[command(flatten)]
+    services: Services,
     /// Print the script for a database administrator instead; connects to nothing
     #[arg(long)]
     sql: bool,
 }
 
 pub(crate) fn run(app: &App, args: &Args) -> Result<Report, Vec<Failure>> {
-    let targets = app.targets_to_write(&args.services)?;
+    let targets = app.targets_to_write(&args.services.names)?;
     if args.sql {
         return Ok(Report::data(
             targets.iter().map(script).collect::<Vec<_>>().join("\n"),
@@ -35,7 +35,7 @@ pub(crate) fn run(app: &App, args: &Args) -> Result<Report, Vec<Failure>> {
     let found = parallel::each(app.jobs, &targets, look);
     let known = targets.iter().zip(&found).filter_map(|(target, found)| {
         let server = match found.as_ref().ok()? {
-            Found::Existing(state) => &state.identity,
+            Found::Existing(seen) => &seen.state.identity,
             Found::Missing { server } => server,
         };
         // One of two may not exist yet, so that it has a name only.
@@ -48,26 +48,15 @@ pub(crate) fn run(app: &App, args: &Args) -> Result<Report, Vec<Failure>> {
     });
     guard::distinct(&known.collect::<Vec<_>>())?;
     let work: Vec<_> = targets.iter().zip(found).collect();
-    Ok(parallel::each(app.jobs, work, |(target, found)| {
-        let made = found
-            .as_ref()
-            .map_err(Clone::clone)
-            .and_then(|found| create(app, target, found));
-        match made {
-            Ok(summary) => outcome(target, summary),
-            Err(failure) => Outcome {
-                failure: Some(failure),
-                ..outcome(target, "not created".to_owned())
-            },
-        }
-    })
-    .into_iter()
-    .collect())
+    let made = parallel::each(app.jobs, work, |(target, found)| {
+        create(app, target, found?).map(|summary| outcome(target, summary))
+    });
+    Ok(lines(&targets, made, "not created"))
 }
 
 /// What is there before we write.
 enum Found {
-    Existing(Box<State>),
+    Existing(Seen),
     /// The identity of the server's maintenance database.
     Missing {
         server: Identity,
@@ -75,39 +64,32 @@ enum Found {
 }
 
 fn look(target: &Target<'_>) -> Result<Found> {
-    let unreachable = |reason: String| target.url.unreachable(target.service, &reason);
-    let read = |mut connection: Connection| {
-        State::read(&mut connection).map_err(|error| target.failed("read the state of", &error))
-    };
-    match target.url.open().map_err(unreachable)? {
-        Some(connection) => Ok(Found::Existing(Box::new(read(connection)?))),
-        None => {
-            let server = target.url.connect_server().map_err(unreachable)?;
-            let server = read(server)?.identity;
-            Ok(Found::Missing { server })
-        }
+    if let Some(seen) = target.look(State::read)? {
+        return Ok(Found::Existing(seen));
     }
+    let server = target.url.connect_server();
+    let mut server = server.map_err(|reason| target.url.unreachable(target.service, &reason))?;
+    let state = State::read(&mut server);
+    let server = state.map_err(|error| target.failed("read the state of", &error))?;
+    Ok(Found::Missing {
+        server: server.identity,
+    })
 }
 
-fn create(app: &App, target: &Target<'_>, found: &Found) -> Result<String> {
+fn create(app: &App, target: &Target<'_>, found: Found) -> Result<String> {
     let step = app.progress.step(&target.service.name);
-    let created = match found {
-        Found::Existing(state) => {
-            guard::owned(
-                &app.workspace,
-                target.service,
-                &target.url,
-                &target.migrations,
-                state,
-            )?;
-            if state.owner().is_some() && state.has_history {
-                return Ok("exists".to_owned());
-            }
-            false
+    let (seen, created) = match found {
+        Found::Existing(seen) => (seen, false),
+        Found::Missing { .. } => {
+            let created = create_database(target)?;
+            (target.see()?, created)
         }
-        Found::Missing { .. } => create_database(target)?,
     };
-    Session::open(app, target, &step, None)?;
+    let visit = Visit::admitted(app, target, seen, Purpose::Write)?;
+    if visit.state.owner().is_some() && visit.state.has_history {
+        return Ok("exists".to_owned());
+    }
+    Session::open(visit, &step, [])?;
     Ok(match created {
         true => format!(
             "{GOOD}created{GOOD:#}, owned by service `{}`",
@@ -152,7 +134,7 @@ fn not_created(target: &Target<'_>, error: &SqlError) -> Failure {
             target.url.database, target.service.name
         ),
     )
-    .help(format!("{}: {}", target.url.origin, target.url.params));
+    .help(target.url.place());
     match error.sqlstate.as_str() {
         "42501" => failure.help(format!(
             "the role may not create databases: have an administrator run what `cargo xtask db create {} --sql` prints",

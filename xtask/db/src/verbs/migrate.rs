@@ -1,24 +1,23 @@
 //! `db migrate`: apply what is pending.
 
 use crate::app::App;
-use crate::database::guard;
+use crate::database::guard::Purpose;
 use crate::database::ledger::{self, Direction};
 use crate::database::runner::{self, Done};
 use crate::database::session::Session;
 use crate::database::state::State;
-use crate::database::target::{Seen, Target};
+use crate::database::target::{Target, Visit};
 use crate::migrations::Migration;
-use crate::pg::Connection;
 use crate::ui::failure::{Failure, Result};
-use crate::ui::parallel;
 use crate::ui::report::{GOOD, NOTE, Outcome, Report, count, duration};
+use crate::verbs::outcome::{lines, outcome};
+use crate::verbs::services::Services;
 
 /// Apply the pending migrations
 #[derive(clap::Args, Default)]
 pub(crate) struct Args {
-    /// The services; all that have a database if none is named
-    #[arg(value_name = "SERVICE")]
-    services: Vec<String>,
+    #[command(flatten)]
+    services: Services,
     /// Stop after this version (a version, or the name of a migration's folder)
     #[arg(long, value_name = "VERSION")]
     to: Option<String>,
@@ -34,79 +33,52 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(app: &App, args: &Args) -> Result<Report, Vec<Failure>> {
-    let targets = app.targets_to_write(&args.services)?;
+    let targets = app.targets_to_write(&args.services.names)?;
     // Before anything is written, `--to` must make sense for every service.
-    let (mut limits, mut failures) = (Vec::new(), Vec::new());
-    for target in &targets {
-        match limit(target, args) {
-            Ok(limit) => limits.push(limit),
-            Err(failure) => failures.push(failure),
-        }
-    }
+    let failures: Vec<_> = targets
+        .iter()
+        .filter_map(|target| limit(target, args).err())
+        .collect();
     if !failures.is_empty() {
         return Err(failures);
     }
-    let seen = app.look(&targets);
-    App::refuse_shared(&targets, &seen)?;
-    let work: Vec<_> = targets.iter().zip(limits).zip(seen).collect();
-    let jobs = if args.sql { 1 } else { app.jobs };
-    let outcomes = parallel::each(jobs, work, |((target, limit), seen)| {
-        let Some(Seen { state, idle }) = seen? else {
-            return Err(target.url.missing(target.service));
-        };
-        let state = &state;
-        guard::owned(
-            &app.workspace,
-            target.service,
-            &target.url,
-            &target.migrations,
-            state,
-        )?;
-        let accept = args.accept_edited;
-        if !accept {
-            guard::unedited(target.service, &target.migrations, state)?;
-        }
-        let pending = pending(target, limit.as_deref(), state);
-        Ok(if args.sql {
-            Planned::Script(script(target, &pending, state))
-        } else if args.dry_run {
-            Planned::Done(listed(target, &pending))
-        } else if pending.is_empty() && settled(target, state) {
-            Planned::Done(outcome(target, format!("up to date at {}", current(state))))
-        } else {
-            Planned::Done(migrate(app, target, limit.as_deref(), accept, idle)?)
-        })
-    });
+    let purpose = Purpose::Apply {
+        accept_edited: args.accept_edited,
+    };
     if args.sql {
-        return Ok(scripts(outcomes));
+        let scripts = app.visit(&targets, purpose, |visit| {
+            let Visit { target, state, .. } = &visit;
+            Ok(script(
+                target,
+                &pending(target, limit(target, args)?, state),
+                state,
+            ))
+        })?;
+        return Ok(joined(scripts));
     }
-    Ok(targets
-        .iter()
-        .zip(outcomes)
-        .map(|(target, planned)| match planned {
-            Ok(Planned::Done(outcome)) => outcome,
-            Ok(Planned::Script(_)) => outcome(target, String::new()),
-            Err(failure) => Outcome {
-                failure: Some(failure),
-                ..outcome(target, "not migrated".to_owned())
-            },
-        })
-        .collect())
+    let results = app.visit(&targets, purpose, |visit| {
+        let Visit { target, state, .. } = &visit;
+        let limit = limit(target, args)?;
+        let pending = pending(target, limit, state);
+        if args.dry_run {
+            Ok(listed(target, &pending))
+        } else if pending.is_empty() && settled(target, state) {
+            Ok(outcome(target, format!("up to date at {}", current(state))))
+        } else {
+            migrate(visit, limit, args.accept_edited)
+        }
+    })?;
+    Ok(lines(&targets, results, "not migrated"))
 }
 
-/// What became of one service.
-enum Planned {
-    Done(Outcome),
-    Script(String),
-}
-
-fn limit(target: &Target<'_>, args: &Args) -> Result<Option<String>> {
+/// The newest version to apply.
+fn limit<'t>(target: &'t Target<'_>, args: &Args) -> Result<Option<&'t str>> {
     let named = args
         .to
         .as_ref()
         .map(|to| target.migrations.named(target.service, to))
         .transpose()?;
-    Ok(named.map(|migration| migration.version.clone()))
+    Ok(named.map(|migration| migration.version.as_str()))
 }
 
 fn pending<'t>(target: &'t Target<'_>, limit: Option<&str>, state: &State) -> Vec<&'t Migration> {
@@ -130,32 +102,15 @@ fn current(state: &State) -> String {
     )
 }
 
-pub(crate) fn outcome(target: &Target<'_>, summary: String) -> Outcome {
-    Outcome {
-        service: target.service.name.clone(),
-        database: target.url.database.clone(),
-        summary,
-        details: Vec::new(),
-        failure: None,
-    }
-}
-
 /// Applies what is pending once the lock is held.
-fn migrate(
-    app: &App,
-    target: &Target<'_>,
-    limit: Option<&str>,
-    accept: bool,
-    idle: Option<Connection>,
-) -> Result<Outcome> {
-    let step = app.progress.step(&target.service.name);
-    let mut session = Session::open(app, target, &step, idle)?;
-    let mut details = Vec::new();
-    if accept {
-        details = accept_edited(&mut session)?;
-    } else {
-        guard::unedited(target.service, &target.migrations, &session.state)?;
-    }
+fn migrate(visit: Visit<'_>, limit: Option<&str>, accept: bool) -> Result<Outcome> {
+    let target = visit.target;
+    let step = visit.app.progress.step(&target.service.name);
+    let mut session = Session::open(visit, &step, target.migrations.texts())?;
+    let mut details = match accept {
+        true => accept_edited(&mut session)?,
+        false => Vec::new(),
+    };
     let pending = pending(target, limit, &session.state);
     let plan = target.migrations.plan(&session.state.versions());
     let (mut done, mut failure) = (Vec::new(), None);
@@ -314,17 +269,13 @@ fn script(target: &Target<'_>, pending: &[&Migration], state: &State) -> String 
     sql
 }
 
-fn scripts(outcomes: Vec<Result<Planned>>) -> Report {
+/// The scripts of all services, one below the other.
+fn joined(scripts: Vec<Result<String>>) -> Report {
     let mut report = Report::default();
-    for planned in outcomes {
-        match planned {
-            Ok(Planned::Script(sql)) => {
-                if !report.data.is_empty() {
-                    report.data.push('\n');
-                }
-                report.data.push_str(&sql);
-            }
-            Ok(Planned::Done(_)) => {}
+    for script in scripts {
+        match script {
+            Ok(script) if report.data.is_empty() => report.data = script,
+            Ok(script) => report.data.push_str(&format!("\n{script}")),
             Err(failure) => report.failures.push(failure),
         }
     }

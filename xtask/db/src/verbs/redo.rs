@@ -1,12 +1,14 @@
 //! `db redo`: revert the newest migrations and apply them again.
 
 use crate::app::App;
+use crate::database::guard::Purpose;
 use crate::database::runner::{self, Done};
 use crate::database::session::Session;
-use crate::database::target::Target;
+use crate::database::target::Visit;
 use crate::ui::failure::{Failure, Result};
 use crate::ui::report::{GOOD, Outcome, Report, count, duration};
-use crate::verbs::migrate::{detail, outcome};
+use crate::verbs::migrate::detail;
+use crate::verbs::outcome::{lines, outcome};
 use crate::verbs::revert::{newest, revert_all};
 
 /// Revert the newest migrations of a service and apply them again
@@ -21,17 +23,20 @@ pub(crate) struct Args {
 
 pub(crate) fn run(app: &App, args: &Args) -> Result<Report, Vec<Failure>> {
     let targets = app.targets_to_write(std::slice::from_ref(&args.service))?;
-    Ok(targets
-        .iter()
-        .map(|target| redo(app, target, args.number))
-        .collect())
+    let outcomes = app.visit(&targets, Purpose::Write, |visit| {
+        Ok(redo(visit, args.number))
+    })?;
+    Ok(lines(&targets, outcomes, "not reverted"))
 }
 
-fn redo(app: &App, target: &Target<'_>, number: usize) -> Outcome {
-    let step = app.progress.step(&target.service.name);
+fn redo(visit: Visit<'_>, number: usize) -> Outcome {
+    let target = visit.target;
+    let step = visit.app.progress.step(&target.service.name);
     let (mut reverted, mut applied) = (Vec::<Done>::new(), Vec::<Done>::new());
     let result = (|| {
-        let mut session = Session::open(app, target, &step, None)?;
+        let downs = newest(target, &visit.state, number)?;
+        let texts = downs.iter().map(|(_, down)| down.as_str());
+        let mut session = Session::open(visit, &step, target.migrations.texts().chain(texts))?;
         let chosen = newest(target, &session.state, number)?;
         revert_all(&mut session, &chosen, &step, &mut reverted)?;
         for (index, (migration, _)) in chosen.iter().rev().enumerate() {

@@ -1,17 +1,18 @@
 //! `db revert`: run down.sql, newest first.
 
 use crate::app::App;
-use crate::database::guard;
+use crate::database::guard::Purpose;
 use crate::database::runner::{self, Done};
 use crate::database::session::Session;
 use crate::database::state::State;
-use crate::database::target::Target;
+use crate::database::target::{Target, Visit};
 use crate::migrations::Migration;
 use crate::ui::failure::{Failure, Kind, Result};
 use crate::ui::progress::Step;
 use crate::ui::report::{GOOD, Outcome, Report, count, duration};
 use crate::verbs::confirm::{self, Confirmation};
-use crate::verbs::migrate::{detail, outcome};
+use crate::verbs::migrate::detail;
+use crate::verbs::outcome::{lines, outcome};
 
 /// Revert the newest migrations of a service with their down.sql
 #[derive(clap::Args)]
@@ -33,13 +34,12 @@ pub(crate) struct Args {
 
 pub(crate) fn run(app: &App, args: &Args) -> Result<Report, Vec<Failure>> {
     let targets = app.targets_to_write(std::slice::from_ref(&args.service))?;
-    Ok(targets
-        .iter()
-        .map(|target| revert(app, target, args))
-        .collect())
+    let outcomes = app.visit(&targets, Purpose::Write, |visit| Ok(revert(visit, args)))?;
+    Ok(lines(&targets, outcomes, "not reverted"))
 }
 
-fn revert(app: &App, target: &Target<'_>, args: &Args) -> Outcome {
+fn revert(visit: Visit<'_>, args: &Args) -> Outcome {
+    let target = visit.target;
     let mut done = Vec::new();
     let result = (|| {
         let newer_than = args
@@ -56,23 +56,17 @@ fn revert(app: &App, target: &Target<'_>, args: &Args) -> Outcome {
                 newest(target, state, newer.count())
             }
         };
-        let state = read_state(target)?;
-        guard::owned(
-            &app.workspace,
-            target.service,
-            &target.url,
-            &target.migrations,
-            &state,
-        )?;
         // Also when a number reaches that far. The one migration of a new service is its author's to try out.
-        let number = choose(&state)?.len();
-        if number > 0 && number == state.applied.len() && (args.all || number > 1) {
+        let chosen = choose(&visit.state)?;
+        let number = chosen.len();
+        if number > 0 && number == visit.state.applied.len() && (args.all || number > 1) {
             let what = format!("every table and row of {}", count(number, "migration"));
             confirm::destructive(&args.confirmation, &target.url, target.service, &what)?;
         }
         // After the question: a spinner would overwrite it.
-        let step = app.progress.step(&target.service.name);
-        let mut session = Session::open(app, target, &step, None)?;
+        let step = visit.app.progress.step(&target.service.name);
+        let texts = chosen.iter().map(|(_, down)| down.as_str());
+        let mut session = Session::open(visit, &step, texts)?;
         let chosen = choose(&session.state)?;
         revert_all(&mut session, &chosen, &step, &mut done)
     })();
@@ -92,11 +86,6 @@ fn revert(app: &App, target: &Target<'_>, args: &Args) -> Outcome {
         failure: result.err(),
         ..outcome(target, summary)
     }
-}
-
-fn read_state(target: &Target<'_>) -> Result<State> {
-    let mut connection = target.url.connect(target.service)?;
-    State::read(&mut connection).map_err(|error| target.failed("read the state of", &error))
 }
 
 /// The `number` newest applied migrations, newest first, with their down.sql: all of them are read before one is run.

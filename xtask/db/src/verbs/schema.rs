@@ -13,21 +13,21 @@ use crate::scratch::throwaway::{ThrowawayDatabase, ThrowawayServer};
 use crate::ui::failure::{Failure, Result};
 use crate::ui::parallel;
 use crate::ui::report::{BAD, DIM, GOOD, Outcome, Report};
+use crate::verbs::services::Services;
 use crate::workspace::Service;
 
 /// Write schema.rs from the migrations, on a throw-away server
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// The services; all that have a database if none is named
-    #[arg(value_name = "SERVICE")]
-    services: Vec<String>,
+    #[command(flatten)]
+    services: Services,
     /// Change nothing; show what would change, and exit with 1 if anything would
     #[arg(long)]
     check: bool,
 }
 
 pub(crate) fn run(app: &App, args: &Args) -> Result<Report, Vec<Failure>> {
-    let services = app.workspace.select(&args.services)?;
+    let services = app.workspace.select(&args.services.names)?;
     let diesel = Diesel::find(app)?;
     let server = ThrowawayServer::find(app)?;
     let results = parallel::each(app.jobs, &services, |service| {

@@ -6,18 +6,18 @@ use serde::Serialize;
 use tabwriter::TabWriter;
 
 use crate::app::App;
-use crate::database::guard;
+use crate::database::guard::{self, Purpose};
 use crate::database::state::State;
 use crate::database::target::Target;
 use crate::ui::failure::{Failure, Result};
 use crate::ui::report::{self, BAD, DIM, GOOD, NOTE, Report};
+use crate::verbs::services::Services;
 
 /// Show what is applied, pending and wrong; creates nothing
 #[derive(clap::Args, Default)]
 pub(crate) struct Args {
-    /// The services; all that have a database if none is named
-    #[arg(value_name = "SERVICE")]
-    services: Vec<String>,
+    #[command(flatten)]
+    services: Services,
     /// As JSON
     #[arg(long)]
     json: bool,
@@ -52,10 +52,10 @@ struct ServiceStatus {
 }
 
 pub(crate) fn run(app: &App, args: &Args) -> Result<Report, Vec<Failure>> {
-    let (targets, mut failures) = app.targets_and_failures(&args.services)?;
+    let (targets, mut failures) = app.targets_and_failures(&args.services.names)?;
     let mut services = Vec::new();
     let mut states = Vec::new();
-    for (target, seen) in targets.iter().zip(app.look(&targets)) {
+    for (target, seen) in targets.iter().zip(app.look(&targets, State::inspect)) {
         let seen = seen.map(|seen| seen.map(|seen| seen.state));
         let mut status = describe(app, target, seen.as_ref().ok().and_then(Option::as_ref));
         match &seen {
@@ -125,8 +125,7 @@ fn describe(app: &App, target: &Target<'_>, state: Option<&State>) -> ServiceSta
     for refusal in guard::before_connecting(&app.workspace, &pair) {
         status.problems.push(refusal.message);
     }
-    let owned = guard::owned(&app.workspace, service, url, migrations, state);
-    if let Err(refusal) = owned {
+    if let Err(refusal) = target.admit(app, state, Purpose::Inspect) {
         if status.problems.is_empty() {
             status.problems.push(refusal.message);
         }

@@ -7,21 +7,21 @@ use crate::database::target::Target;
 use crate::ui::failure::{Failure, Result};
 use crate::ui::parallel;
 use crate::ui::report::{Outcome, Report, duration};
-use crate::verbs::migrate::outcome;
+use crate::verbs::outcome::outcome;
+use crate::verbs::services::Services;
 
 /// Wait until the servers answer
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// The services; all that have a database if none is named
-    #[arg(value_name = "SERVICE")]
-    services: Vec<String>,
+    #[command(flatten)]
+    services: Services,
     /// How long to wait
     #[arg(long, value_name = "SECONDS", default_value_t = 60)]
     timeout: u64,
 }
 
 pub(crate) fn run(app: &App, args: &Args) -> Result<Report, Vec<Failure>> {
-    let targets = app.targets(&args.services)?;
+    let targets = app.targets(&args.services.names)?;
     let timeout = Duration::from_secs(args.timeout);
     // One deadline for all, however many services wait for their turn.
     let begin = Instant::now();

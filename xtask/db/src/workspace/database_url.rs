@@ -193,6 +193,11 @@ impl DatabaseUrl {
         })
     }
 
+    /// Where the URL came from, and the URL itself: shown below every refusal.
+    pub(crate) fn place(&self) -> String {
+        format!("{}: {}", self.origin, self.params)
+    }
+
     /// The line that a use of the fallback always prints.
     pub(crate) fn warning(&self, service: &Service) -> Option<String> {
         self.origin.is_generic().then(|| {
@@ -281,7 +286,7 @@ impl DatabaseUrl {
                 self.database, service.name
             ),
         )
-        .help(format!("{}: {}", self.origin, self.params))
+        .help(self.place())
         .help(format!("run `cargo xtask db create {}`", service.name))
     }
 
@@ -293,7 +298,7 @@ impl DatabaseUrl {
                 self.database, service.name
             ),
         )
-        .help(format!("{}: {}", self.origin, self.params))
+        .help(self.place())
         .help(match self.params.is_local() {
             true => "if the server is not running: `cargo xtask db up` starts the local one",
             false => "check the host, the role and the password in that URL, and whether the server may be reached from here",
