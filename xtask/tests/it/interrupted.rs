@@ -182,6 +182,44 @@ fn a_second_run_waits_and_says_who_holds_the_lock_when_it_gives_up() {
 }
 
 #[test]
+fn a_migration_that_lets_go_of_every_advisory_lock_keeps_the_run_locked() {
+    let workspace = Workspace::with(&["arc"]);
+    workspace.db("create").exits(0);
+    // Defined by one migration, called by another: the name of what it does inside is in the folder all the same.
+    workspace.migration(
+        "arc",
+        "2026-01-03-000000_forget",
+        "CREATE FUNCTION forget() RETURNS void LANGUAGE sql AS 'SELECT Pg_Advisory_Unlock_All()';",
+        "DROP FUNCTION forget();",
+    );
+    workspace.db("migrate").exits(0);
+    workspace.migration(
+        "arc",
+        "2026-01-04-000000_slow",
+        "SELECT forget(); SELECT pg_sleep(3);",
+        "SELECT 1;",
+    );
+    let mut child = workspace.start("migrate");
+    until_applying(&mut child, "slow");
+    let mut admin = workspace.admin();
+    let sleeping = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND query LIKE '%pg_sleep(3)%' \
+                    AND state = 'active' AND pid <> pg_backend_pid()";
+    let sleeping = sleeping.replace(
+        "current_database()",
+        &format!("'{}'", workspace.database("arc")),
+    );
+    until("the statement to run", || {
+        value(&mut admin, &sleeping) == "1"
+    });
+    std::thread::sleep(std::time::Duration::from_millis(200));
+    workspace
+        .db("migrate --lock-timeout 0")
+        .exits(5)
+        .says("failed to lock the database of service `arc`");
+    assert!(child.wait().unwrap().success());
+}
+
+#[test]
 fn a_server_that_is_away_is_reported_in_bounded_time() {
     let mut workspace = Workspace::with(&["arc", "cv"]);
     workspace.db("create").exits(0);

@@ -80,7 +80,12 @@ impl<'a> Session<'a> {
         if owner != service.name {
             return Err(guard::owned_by_another(service, url, &owner));
         }
-        self.read_again()
+        if !self.state.unrecorded().is_empty() {
+            return self.read_again();
+        }
+        self.state.has_history = true;
+        self.state.own(&service.name);
+        Ok(())
     }
 
     /// Reads the state again after a write.

@@ -333,6 +333,17 @@ impl State {
         Some(&self.ledger.as_ref()?.owner.as_ref()?.service)
     }
 
+    /// Notes that the database was claimed for a service: what was just written is not read again.
+    pub(crate) fn own(&mut self, service: &str) {
+        let runs = self
+            .ledger
+            .take()
+            .map_or_else(Vec::new, |ledger| ledger.runs);
+        let service = service.to_owned();
+        let owner = Some(Owner { service });
+        self.ledger = Some(Ledger { owner, runs });
+    }
+
     /// The applied versions, in order.
     pub(crate) fn versions(&self) -> Vec<String> {
         self.applied
