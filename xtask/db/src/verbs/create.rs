@@ -56,7 +56,7 @@ pub(crate) fn run(app: &App, args: &Args) -> Result<Report, Vec<Failure>> {
 
 /// What is there before we write.
 enum Found {
-    Existing(Seen),
+    Existing(Box<Seen>),
     /// The identity of the server's maintenance database.
     Missing {
         server: Identity,
@@ -65,7 +65,7 @@ enum Found {
 
 fn look(target: &Target<'_>) -> Result<Found> {
     if let Some(seen) = target.look(State::read)? {
-        return Ok(Found::Existing(seen));
+        return Ok(Found::Existing(Box::new(seen)));
     }
     let server = target.url.connect_server();
     let mut server = server.map_err(|reason| target.url.unreachable(target.service, &reason))?;
@@ -79,7 +79,7 @@ fn look(target: &Target<'_>) -> Result<Found> {
 fn create(app: &App, target: &Target<'_>, found: Found) -> Result<String> {
     let step = app.progress.step(&target.service.name);
     let (seen, created) = match found {
-        Found::Existing(seen) => (seen, false),
+        Found::Existing(seen) => (*seen, false),
         Found::Missing { .. } => {
             let created = create_database(target)?;
             (target.see()?, created)
