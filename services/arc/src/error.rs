@@ -55,12 +55,10 @@ impl From<DieselError> for Error {
             return Self::Database(error);
         };
         let by_constraint = match (kind, info.constraint_name()) {
-            (DatabaseErrorKind::ForeignKeyViolation, Some(name)) => match name {
-                "work_experiences_user_id_fkey" | "cv_tasks_user_id_fkey" => {
-                    Some(Self::UnknownUser)
-                }
-                _ => None,
-            },
+            (
+                DatabaseErrorKind::ForeignKeyViolation,
+                Some("work_experiences_user_id_fkey" | "cv_tasks_user_id_fkey"),
+            ) => Some(Self::UnknownUser),
             (DatabaseErrorKind::UniqueViolation, Some("user_arc_data_pkey")) => {
                 Some(Self::UserExists)
             }

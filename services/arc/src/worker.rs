@@ -43,12 +43,12 @@ impl Worker {
     /// Works until `stop` is set, and then ends what it has. What goes wrong with a task or with the
     /// database is printed to stderr and ends nothing else.
     pub fn run(&self, work: Work<'_>, stop: &AtomicBool) {
-        let held = Held::default();
+        let held = &Held::default();
         let (working, worked) = channel::<()>();
         thread::scope(|scope| {
-            scope.spawn(|| self.beat(&held, worked));
+            scope.spawn(move || self.beat(held, &worked));
             for n in 1..=self.threads {
-                let (held, working) = (&held, working.clone());
+                let working = working.clone();
                 let name = format!("{}/{n}", self.name);
                 scope.spawn(move || {
                     while !stop.load(Ordering::Relaxed) {
@@ -84,7 +84,7 @@ impl Worker {
 
     /// Keeps what is held, and gives back to the queue what others hold no longer, until all threads
     /// have stopped.
-    fn beat(&self, held: &Held, worked: Receiver<()>) {
+    fn beat(&self, held: &Held, worked: &Receiver<()>) {
         while let Err(RecvTimeoutError::Timeout) = worked.recv_timeout(self.heartbeat) {
             let tasks: Vec<_> = lock(held).values().cloned().collect();
             for task in tasks {

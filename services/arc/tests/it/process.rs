@@ -66,7 +66,7 @@ fn started(command: &mut Command) -> Vec<String> {
     let mut process = Process(command.stderr(Stdio::piped()).spawn().unwrap());
     let mut lines = BufReader::new(process.0.stderr.take().unwrap()).lines();
     let mut said = Vec::new();
-    while let Some(line) = lines.next() {
+    for line in lines.by_ref() {
         said.push(line.unwrap());
         if said.last().unwrap().contains("working as") {
             signal(&process, Signal::TERM);

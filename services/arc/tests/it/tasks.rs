@@ -29,7 +29,7 @@ fn let_leases_run_out(conn: &mut PgConnection) {
 }
 
 #[track_caller]
-fn assert_lost<T: std::fmt::Debug>(result: Result<T, Error>) {
+fn assert_lost(result: &Result<CvTask, Error>) {
     assert!(matches!(result, Err(Error::LeaseLost { .. })), "{result:?}");
 }
 
@@ -82,19 +82,19 @@ fn only_its_worker_ends_a_task_and_only_once() {
     let conn = &mut db.connection();
     let user = crate::user(conn);
     let queued = enqueue(conn, user, 0);
-    assert_lost(tasks::finish(conn, &queued, &json!({})));
+    assert_lost(&tasks::finish(conn, &queued, &json!({})));
     let running = claim(conn, "w1").unwrap();
     let other = CvTask {
         worker: Some("w2".into()),
         ..running.clone()
     };
-    assert_lost(tasks::finish(conn, &other, &json!({})));
-    assert_lost(tasks::extend(conn, &other, LEASE));
+    assert_lost(&tasks::finish(conn, &other, &json!({})));
+    assert_lost(&tasks::extend(conn, &other, LEASE));
     tasks::finish(conn, &running, &json!({})).unwrap();
-    assert_lost(tasks::finish(conn, &running, &json!({})));
-    assert_lost(tasks::fail(conn, &running, "too late"));
-    assert_lost(tasks::give_back(conn, &running, "too late"));
-    assert_lost(tasks::extend(conn, &running, LEASE));
+    assert_lost(&tasks::finish(conn, &running, &json!({})));
+    assert_lost(&tasks::fail(conn, &running, "too late"));
+    assert_lost(&tasks::give_back(conn, &running, "too late"));
+    assert_lost(&tasks::extend(conn, &running, LEASE));
 }
 
 #[test]
@@ -176,8 +176,8 @@ fn an_abandoned_task_goes_back_to_the_queue() {
     // Before the task that came later, and even for a worker of the same name, whose first attempt can't end it.
     let second = claim(conn, "w1").unwrap();
     assert_eq!((second.id, second.attempts), (taken.id, 2));
-    assert_lost(tasks::finish(conn, &first, &json!("first")));
-    assert_lost(tasks::extend(conn, &first, LEASE));
+    assert_lost(&tasks::finish(conn, &first, &json!("first")));
+    assert_lost(&tasks::extend(conn, &first, LEASE));
     let done = tasks::finish(conn, &second, &json!("second")).unwrap();
     assert_eq!((done.output, done.error), (Some(json!("second")), None));
     assert_eq!(claim(conn, "w1").unwrap().id, queued.id);
@@ -191,8 +191,8 @@ fn a_lease_that_has_run_out_is_lost_before_it_is_reclaimed() {
     enqueue(conn, user, 0);
     let running = claim(conn, "w1").unwrap();
     let_leases_run_out(conn);
-    assert_lost(tasks::finish(conn, &running, &json!({})));
-    assert_lost(tasks::extend(conn, &running, LEASE));
+    assert_lost(&tasks::finish(conn, &running, &json!({})));
+    assert_lost(&tasks::extend(conn, &running, LEASE));
 }
 
 #[test]

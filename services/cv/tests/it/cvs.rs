@@ -169,6 +169,57 @@ fn the_number_of_queries_does_not_grow() {
     assert_eq!(counts, [8; 4]);
 }
 
+fn early() -> Option<NaiveDate> {
+    Some(date("2019-12-31"))
+}
+
+type Break = fn(&mut Content);
+
+/// What breaks which rule.
+const BROKEN: [(&str, Break); 17] = [
+    ("cvs_title_check", |cv| cv.heading.title.clear()),
+    ("cvs_title_check", |cv| cv.heading.title = " ".into()),
+    ("cvs_full_name_check", |cv| {
+        cv.heading.full_name = "\t".into();
+    }),
+    ("experiences_company_check", |cv| {
+        cv.experiences[1].company.clear();
+    }),
+    ("experiences_title_check", |cv| {
+        cv.experiences[1].title = " ".into();
+    }),
+    ("educations_institution_check", |cv| {
+        cv.educations[1].institution.clear();
+    }),
+    ("educations_degree_check", |cv| {
+        cv.educations[1].degree = " ".into();
+    }),
+    ("skills_name_check", |cv| cv.skills[1].name = " ".into()),
+    ("languages_name_check", |cv| {
+        cv.languages[1].name = " ".into();
+    }),
+    ("projects_name_check", |cv| cv.projects[1].name = " ".into()),
+    ("certifications_issuer_check", |cv| {
+        cv.certifications[1].issuer.clear();
+    }),
+    ("experiences_dates_check", |cv| {
+        cv.experiences[1].ended_on = early();
+    }),
+    ("educations_dates_check", |cv| {
+        cv.educations[1].ended_on = early();
+    }),
+    ("skills_years_check", |cv| cv.skills[1].years = Some(-1)),
+    ("certifications_name_check", |cv| {
+        cv.certifications[1].name = " ".into();
+    }),
+    ("projects_url_check", |cv| {
+        cv.projects[1].url = Some("javascript:alert(1)".into());
+    }),
+    ("certifications_dates_check", |cv| {
+        cv.certifications[1].expires_on = early();
+    }),
+];
+
 #[test]
 fn a_cv_that_breaks_a_rule_is_not_stored_in_part() {
     let db = TestDatabase::new();
@@ -177,54 +228,7 @@ fn a_cv_that_breaks_a_rule_is_not_stored_in_part() {
     let user = Uuid::new_v4();
     let id = cvs::create(conn, user, &good).unwrap();
 
-    fn early() -> Option<NaiveDate> {
-        Some(date("2019-12-31"))
-    }
-    type Break = fn(&mut Content);
-    let broken: [(&str, Break); 17] = [
-        ("cvs_title_check", |cv| cv.heading.title.clear()),
-        ("cvs_title_check", |cv| cv.heading.title = " ".into()),
-        ("cvs_full_name_check", |cv| {
-            cv.heading.full_name = "\t".into()
-        }),
-        ("experiences_company_check", |cv| {
-            cv.experiences[1].company.clear()
-        }),
-        ("experiences_title_check", |cv| {
-            cv.experiences[1].title = " ".into()
-        }),
-        ("educations_institution_check", |cv| {
-            cv.educations[1].institution.clear()
-        }),
-        ("educations_degree_check", |cv| {
-            cv.educations[1].degree = " ".into()
-        }),
-        ("skills_name_check", |cv| cv.skills[1].name = " ".into()),
-        ("languages_name_check", |cv| {
-            cv.languages[1].name = " ".into()
-        }),
-        ("projects_name_check", |cv| cv.projects[1].name = " ".into()),
-        ("certifications_issuer_check", |cv| {
-            cv.certifications[1].issuer.clear()
-        }),
-        ("experiences_dates_check", |cv| {
-            cv.experiences[1].ended_on = early();
-        }),
-        ("educations_dates_check", |cv| {
-            cv.educations[1].ended_on = early();
-        }),
-        ("skills_years_check", |cv| cv.skills[1].years = Some(-1)),
-        ("certifications_name_check", |cv| {
-            cv.certifications[1].name = " ".into()
-        }),
-        ("projects_url_check", |cv| {
-            cv.projects[1].url = Some("javascript:alert(1)".into());
-        }),
-        ("certifications_dates_check", |cv| {
-            cv.certifications[1].expires_on = early();
-        }),
-    ];
-    for (rule, breaks) in broken {
+    for (rule, breaks) in BROKEN {
         let mut content = content("broken", 2);
         breaks(&mut content);
         let result = cvs::replace(conn, user, id, 1, &content);

@@ -34,8 +34,11 @@ fn a_cv_is_read_in_one_state() {
         while !writer.is_finished() {
             one_state(conn);
             // As well in a transaction of the caller's, where each query sees what is new.
-            conn.transaction(|conn| QueryResult::Ok(one_state(conn)))
-                .unwrap();
+            conn.transaction(|conn| {
+                one_state(conn);
+                QueryResult::Ok(())
+            })
+            .unwrap();
         }
     });
 }

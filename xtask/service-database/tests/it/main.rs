@@ -134,14 +134,16 @@ thread_local! {
 
 #[test]
 fn the_state_is_read_in_one_statement() {
-    fn record(event: InstrumentationEvent<'_>) {
-        if let InstrumentationEvent::StartQuery { query, .. } = event {
-            QUERIES.with_borrow_mut(|queries| queries.push(query.to_string()));
-        }
-    }
     let (_db, url) = created_for("books");
     SERVICE.migrate(&url, PATIENCE).unwrap();
-    diesel::connection::set_default_instrumentation(|| Some(Box::new(record))).unwrap();
+    diesel::connection::set_default_instrumentation(|| {
+        Some(Box::new(|event: InstrumentationEvent<'_>| {
+            if let InstrumentationEvent::StartQuery { query, .. } = event {
+                QUERIES.with_borrow_mut(|queries| queries.push(query.to_string()));
+            }
+        }))
+    })
+    .unwrap();
     QUERIES.take();
     SERVICE.connect(&url).unwrap();
     let queries = QUERIES.take();
