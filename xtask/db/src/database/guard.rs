@@ -1,5 +1,6 @@
 //! The guards: nothing is written to a database that is not the service's own.
 
+use crate::database::ledger::{FORMAT, Ledger, TOOL};
 use crate::database::state::{Identity, State};
 use crate::migrations::Migrations;
 use crate::ui::failure::{Failure, Kind, Result};
@@ -119,6 +120,7 @@ pub(crate) fn not_foreign(
     state: &State,
 ) -> Result<()> {
     let place = format!("{}: {}", url.origin, url.params);
+    known_format(service, url, state)?;
     if let Some(owner) = state.owner().filter(|owner| *owner != service.name) {
         return Err(owned_by_another(service, url, owner).help(place));
     }
@@ -135,6 +137,25 @@ pub(crate) fn not_foreign(
         Ok(())
     } else {
         Err(foreign_history(workspace, service, state, &unknown).help(place))
+    }
+}
+
+/// Whether this version of the tool knows the ledger's format.
+///
+/// # Errors
+/// A later version has written it.
+pub(crate) fn known_format(service: &Service, url: &DatabaseUrl, state: &State) -> Result<()> {
+    match state.ledger.as_ref().map_or(FORMAT, Ledger::format) {
+        ..=FORMAT => Ok(()),
+        newer => Err(refused(format!(
+            "refused: the ledger of database `{}` has format {newer}, and cargo xtask {TOOL} knows none after {FORMAT}",
+            url.database
+        ))
+        .help(format!("{}: {}", url.origin, url.params))
+        .help(format!(
+            "service `{}` was migrated from a later commit of this repository: use that one",
+            service.name
+        ))),
     }
 }
 

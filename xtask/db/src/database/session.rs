@@ -3,8 +3,8 @@
 use std::time::Instant;
 
 use crate::app::App;
+use crate::database::claim;
 use crate::database::guard;
-use crate::database::ledger;
 use crate::database::lock::Lock;
 use crate::database::state::State;
 use crate::database::target::Target;
@@ -94,13 +94,13 @@ impl<'a> Session<'a> {
             migrations,
         } = self.target;
         let known = self.state.owner().is_some();
-        if known && self.state.has_history && self.state.unrecorded().is_empty() {
+        if claim::is_settled(&self.state) && !claim::is_outdated(&self.state) {
             return Ok(self);
         }
         if !known {
             guard::unclaimed_by_others(workspace, variables, service, url, &self.state)?;
         }
-        let owner = ledger::claim(&mut self.connection, &service.name, &self.state, migrations)
+        let owner = claim::claim(&mut self.connection, &service.name, &self.state, migrations)
             .map_err(|error| self.target.failed("claim", &error))?;
         if owner != service.name {
             return Err(guard::owned_by_another(service, url, &owner));

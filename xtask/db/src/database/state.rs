@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use serde::Deserialize;
 
-use crate::database::ledger::{self, Ledger, Owner, Run};
+use crate::database::ledger::{self, Ledger, Owner, Run, RunKind, RunOutcome};
 use crate::database::lock;
 use crate::migrations::Migrations;
 use crate::pg::{Connection, Ident, Literal, SqlError};
@@ -276,7 +276,7 @@ impl State {
     /// recorded: `diesel migration redo` may have run another text since, which Diesel's `run_on` tells.
     fn recorded_checksums(&self) -> HashMap<String, String> {
         let runs = self.ledger.iter().flat_map(|ledger| &ledger.runs);
-        runs.filter(|run| run.is_done() && run.direction != "down")
+        runs.filter(|run| run.is_done() && run.kind != RunKind::Down)
             .filter_map(|run| {
                 let applied = self
                     .applied
@@ -294,15 +294,15 @@ impl State {
         runs.filter(|run| run.is_last && !run.is_done())
             .filter(|run| {
                 // A migration that was given up, and a transactional one that did not revert, have left nothing.
-                let left = match run.direction.as_str() {
-                    "down" => run.outcome == "started",
+                let left = match run.kind {
+                    RunKind::Down => run.outcome == RunOutcome::Started,
                     _ => migrations.get(&run.version).is_some(),
                 };
                 let applied = self
                     .applied
                     .iter()
                     .any(|applied| applied.version == run.version);
-                left && applied == (run.direction == "down")
+                left && applied == (run.kind == RunKind::Down)
             })
             .collect()
     }

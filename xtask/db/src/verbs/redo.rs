@@ -1,13 +1,13 @@
 //! `db redo`: revert the newest migrations and apply them again.
 
 use crate::app::App;
-use crate::database::runner::{self, Done};
+use crate::database::runner::{self, Direction, Done, Task};
 use crate::database::session::Session;
 use crate::database::target::Target;
 use crate::ui::failure::{Failure, Result};
 use crate::ui::report::{GOOD, Outcome, Report, count, duration};
 use crate::verbs::migrate::{detail, outcome};
-use crate::verbs::revert::{newest, revert_all};
+use crate::verbs::revert::newest;
 
 /// Revert the newest migrations of a service and apply them again
 #[derive(clap::Args)]
@@ -29,27 +29,20 @@ pub(crate) fn run(app: &App, args: &Args) -> Result<Report, Vec<Failure>> {
 
 fn redo(app: &App, target: &Target<'_>, number: usize) -> Outcome {
     let step = app.progress.step(&target.service.name);
-    let (mut reverted, mut applied) = (Vec::<Done>::new(), Vec::<Done>::new());
+    let mut done = Vec::<Done>::new();
     let result = (|| {
         let mut session = Session::open(app, target, &step, None)?;
-        let chosen = newest(target, &session.state, number)?;
-        revert_all(&mut session, &chosen, &step, &mut reverted)?;
-        for (index, (migration, _)) in chosen.iter().rev().enumerate() {
-            step.say(&format!(
-                "applying {} ({}/{})",
-                migration.name,
-                index + 1,
-                chosen.len()
-            ));
-            applied.push(runner::up(&mut session, migration)?);
-        }
-        Ok(())
+        let mut tasks = newest(target, &session.state, number)?;
+        let again: Vec<_> = tasks.iter().rev().map(|task| task.migration).collect();
+        tasks.extend(again.into_iter().map(Task::up));
+        let ran = runner::run(&mut session, &tasks, &step);
+        done = ran.done;
+        ran.failed.map_or(Ok(()), |failed| Err(failed.failure))
     })();
-    let time = reverted
+    let time = done.iter().map(|done| done.duration).sum();
+    let (reverted, applied): (Vec<_>, Vec<_>) = done
         .iter()
-        .chain(&applied)
-        .map(|done| done.duration)
-        .sum();
+        .partition(|done| done.direction == Direction::Down);
     let summary = match (&result, applied.len()) {
         (Err(_), number) => format!(
             "failed: {} reverted, {number} applied again",
@@ -64,12 +57,11 @@ fn redo(app: &App, target: &Target<'_>, number: usize) -> Outcome {
             )
         }
     };
-    let details = reverted
-        .iter()
-        .map(|done| format!("down  {}", detail(done)));
-    let details = details
-        .chain(applied.iter().map(|done| format!("up    {}", detail(done))))
-        .collect();
+    let details = done.iter().map(|done| match done.direction {
+        Direction::Down => format!("down  {}", detail(done)),
+        Direction::Up => format!("up    {}", detail(done)),
+    });
+    let details = details.collect();
     Outcome {
         details,
         failure: result.err(),
