@@ -36,6 +36,8 @@ pub(crate) fn claim(
     migrations: &Migrations,
 ) -> Result<String, SqlError> {
     let claimed = in_transaction(connection, service, state, migrations);
+    // What was there already is no news.
+    connection.take_notices();
     if !matches!(&claimed, Ok(owner) if owner == service) {
         // The connection may be gone, and then so is the transaction.
         let _ = connection.execute("ROLLBACK");
@@ -49,14 +51,17 @@ fn in_transaction(
     state: &State,
     migrations: &Migrations,
 ) -> Result<String, SqlError> {
-    let ledger = match &state.ledger {
-        None => CREATE,
-        Some(_) if is_outdated(state) => UPGRADE,
-        Some(_) => "",
-    };
-    let statements = Script::of(ledger).statements;
+    // Made as it always was, and brought to our format: what is new has one text.
+    let (create, upgrade) = (
+        Script::of(CREATE).statements,
+        Script::of(UPGRADE).statements,
+    );
+    let create = create.iter().filter(|_| state.ledger.is_none());
+    let upgrade = upgrade
+        .iter()
+        .filter(|_| state.ledger.is_none() || is_outdated(state));
     let make: Vec<_> = std::iter::once("BEGIN")
-        .chain(statements.iter().map(|statement| statement.sql))
+        .chain(create.chain(upgrade).map(|statement| statement.sql))
         .collect();
     connection.pipeline(&make, |_| {})?;
     let owner = connection.query_text(CLAIM, &[service, TOOL, &FORMAT.to_string()])?;

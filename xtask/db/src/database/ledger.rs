@@ -14,7 +14,7 @@ use crate::pg::{Connection, SqlError};
 /// older tool sees the number and refuses.
 pub(crate) const FORMAT: u32 = 2;
 
-/// Creates the ledger; does nothing where it is.
+/// Creates a ledger of format 1; does nothing where it is.
 pub(crate) const CREATE: &str = "\
 CREATE SCHEMA IF NOT EXISTS db_ledger;
 COMMENT ON SCHEMA db_ledger IS 'Who owns this database, and what was run on it: kept by cargo xtask db';
@@ -22,8 +22,7 @@ CREATE TABLE IF NOT EXISTS db_ledger.owner (
     only_row     boolean PRIMARY KEY DEFAULT true CHECK (only_row),
     service      text NOT NULL,
     claimed_at   timestamptz NOT NULL DEFAULT now(),
-    tool_version text NOT NULL,
-    format       integer NOT NULL DEFAULT 1
+    tool_version text NOT NULL
 );
 CREATE TABLE IF NOT EXISTS db_ledger.run (
     id             bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,

@@ -1,7 +1,7 @@
 //! Scripts for `psql`: what the tool would run, for a database administrator.
 
 use crate::database::books::{Books as _, LedgerBooks, create_history};
-use crate::database::ledger::{CREATE, FORMAT, RunKind, TOOL};
+use crate::database::ledger::{CREATE, FORMAT, RunKind, TOOL, UPGRADE};
 use crate::database::state::State;
 use crate::database::target::Target;
 use crate::migrations::Migration;
@@ -79,7 +79,7 @@ fn set_role(role: &str) -> String {
 /// The part of a script that stamps `service` as owner.
 pub(crate) fn claim(service: &str) -> String {
     format!(
-        "{CREATE}INSERT INTO db_ledger.owner (service, tool_version, format) VALUES ({}, {}, {FORMAT});\n",
+        "{CREATE}{UPGRADE}INSERT INTO db_ledger.owner (service, format, tool_version) VALUES ({}, {FORMAT}, {});\n",
         Literal(service),
         Literal(TOOL)
     )
