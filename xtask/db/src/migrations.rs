@@ -4,6 +4,7 @@ pub(crate) mod version;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 use anyhow::Context as _;
 use serde::Deserialize;
@@ -24,13 +25,33 @@ pub(crate) struct Migration {
     pub(crate) up: String,
     /// `false` where `metadata.toml` says so, or forgets to say (as Diesel reads it).
     pub(crate) in_transaction: bool,
+    /// Computed when it is asked for, and once.
+    checksum: OnceLock<String>,
 }
 
 impl Migration {
+    /// The migration in `folder` with this `up.sql`; its version is the folder's name up to the first `_`.
+    pub(crate) fn new(folder: &Path, up: String, in_transaction: bool) -> Self {
+        let name = folder.file_name().unwrap_or_default().to_string_lossy();
+        Self {
+            version: name.split('_').next().unwrap_or_default().replace('-', ""),
+            name: name.into_owned(),
+            folder: folder.to_owned(),
+            up,
+            in_transaction,
+            checksum: OnceLock::new(),
+        }
+    }
+
     /// The SHA-256 of `up.sql` in hex, with line endings normalised: a checkout on Windows edits nothing.
-    pub(crate) fn checksum(&self) -> String {
-        let digest = Sha256::digest(self.up.replace("\r\n", "\n"));
-        digest.iter().map(|byte| format!("{byte:02x}")).collect()
+    pub(crate) fn checksum(&self) -> &str {
+        self.checksum.get_or_init(|| {
+            let digest = match self.up.contains("\r\n") {
+                true => Sha256::digest(self.up.replace("\r\n", "\n")),
+                false => Sha256::digest(&self.up),
+            };
+            digest.iter().map(|byte| format!("{byte:02x}")).collect()
+        })
     }
 
     pub(crate) fn up_path(&self) -> PathBuf {
@@ -106,7 +127,7 @@ impl Migrations {
             if !entry.path().is_dir() || name.starts_with('.') {
                 continue;
             }
-            let migration = read_migration(&entry.path(), name)?;
+            let migration = read_migration(&entry.path())?;
             if let Some(other) = found.insert(migration.version.clone(), migration.clone()) {
                 return Err(Failure::usage(format!(
                     "two migrations of service `{}` have version {}: `{}` and `{}`",
@@ -258,33 +279,27 @@ pub(crate) fn declared_folder(service: &Service) -> Result<PathBuf> {
     Ok(service.folder.join(dir))
 }
 
-fn read_migration(folder: &Path, name: String) -> Result<Migration> {
-    let version = name.split('_').next().unwrap_or_default().replace('-', "");
+fn read_migration(folder: &Path) -> Result<Migration> {
     let up_path = folder.join("up.sql");
     let up = std::fs::read_to_string(&up_path).map_err(|error| {
         Failure::usage(format!("failed to read `{}`: {error}", up_path.display()))
             .help("every folder among the migrations needs an up.sql and a down.sql")
     })?;
-    if version.is_empty() {
-        return Err(Failure::usage(format!(
-            "the migration `{}` has no version",
-            folder.display()
-        ))
-        .help("name it <version>_<name>, for instance 2026-01-31-120000_add_users"));
-    }
     // A byte order mark is no SQL, and can't be seen in an error.
     let up = up.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(up);
     if up.trim().is_empty() {
         return Err(Failure::usage(format!("`{}` is empty", up_path.display()))
             .help("write the migration, or remove its folder"));
     }
-    Ok(Migration {
-        version,
-        name,
-        folder: folder.to_owned(),
-        up,
-        in_transaction: read_metadata(folder)?,
-    })
+    let migration = Migration::new(folder, up, read_metadata(folder)?);
+    if migration.version.is_empty() {
+        return Err(Failure::usage(format!(
+            "the migration `{}` has no version",
+            folder.display()
+        ))
+        .help("name it <version>_<name>, for instance 2026-01-31-120000_add_users"));
+    }
+    Ok(migration)
 }
 
 /// Whether the migration runs in a transaction. A file that Diesel could not parse, and would silently ignore, is an error.
@@ -312,13 +327,7 @@ mod tests {
     use super::*;
 
     fn migration(version: &str, up: &str) -> Migration {
-        Migration {
-            version: version.to_owned(),
-            name: format!("{version}_x"),
-            folder: PathBuf::new(),
-            up: up.to_owned(),
-            in_transaction: true,
-        }
+        Migration::new(&PathBuf::from(format!("{version}_x")), up.to_owned(), true)
     }
 
     #[test]
@@ -347,7 +356,7 @@ mod tests {
 
     #[test]
     fn line_endings_are_no_edit_and_anything_else_is() {
-        let sum = |text| migration("1", text).checksum();
+        let sum = |text| migration("1", text).checksum().to_owned();
         assert_eq!(sum("a\nb\n"), sum("a\r\nb\r\n"));
         assert_ne!(sum("a\nb\n"), sum("a\nb"));
         assert_eq!(

@@ -1,12 +1,12 @@
 //! `db baseline`: an existing database becomes the service's, its migrations marked as applied without running.
 
 use crate::app::App;
+use crate::database::books::{Books as _, LedgerBooks};
 use crate::database::guard::Purpose;
-use crate::database::ledger;
+use crate::database::ledger::RunKind;
 use crate::database::session::Session;
 use crate::database::state::State;
 use crate::database::target::{Target, Visit};
-use crate::pg::Ident;
 use crate::ui::failure::{Failure, Result};
 use crate::ui::report::{GOOD, Outcome, Report, count};
 use crate::verbs::outcome::{lines, outcome};
@@ -57,22 +57,18 @@ fn baseline(mut visit: Visit<'_>, args: &Args) -> Result<Outcome> {
     let wanted = pending.into_iter().filter(|migration| {
         !args.claim_only && last.is_none_or(|last| migration.version <= last.version)
     });
-    let history = Ident(&session.state.history_schema).to_string();
-    session.connection.execute("BEGIN").map_err(failed)?;
-    let mut marked = 0;
-    for migration in wanted {
-        let sql = format!(
-            "INSERT INTO {history}.__diesel_schema_migrations (version) VALUES ($1) RETURNING run_on::text"
-        );
-        let run_on = session
-            .connection
-            .query_text(&sql, &[&migration.version])
-            .map_err(failed)?
-            .unwrap_or_default();
-        ledger::note(&mut session.connection, migration, "baseline", &run_on).map_err(failed)?;
-        marked += 1;
-    }
-    session.connection.execute("COMMIT").map_err(failed)?;
+    let books = LedgerBooks {
+        history_schema: &session.state.history_schema,
+    };
+    let mut flight = vec!["BEGIN".to_owned()];
+    flight.extend(wanted.map(|migration| books.done(migration, RunKind::Baseline, None)));
+    let marked = flight.len() - 1;
+    flight.push("COMMIT".to_owned());
+    let flight: Vec<_> = flight.iter().map(String::as_str).collect();
+    session
+        .connection
+        .pipeline(&flight, |_| {})
+        .map_err(failed)?;
     let summary = match marked {
         0 if owned => format!("already service `{}`'s; nothing to mark", service.name),
         0 => format!(

@@ -146,7 +146,7 @@ fn diff(
     let Some(script) = schema_diff::write(app, &diesel, service, &database)? else {
         return Ok(None);
     };
-    let migration = migration(folder, &script);
+    let migration = Migration::new(folder, format!("{UP}{}", script.up), true);
     let notes = attempt(app, &diesel, service, &mut database, &migration, &script).map_err(
         |failure| {
             failure.help(format!(
@@ -159,17 +159,6 @@ fn diff(
         app.progress.line(&format!("{NOTE}note{NOTE:#}: {note}"));
     }
     Ok(Some(script))
-}
-
-fn migration(folder: &Path, script: &Script) -> Migration {
-    let name = folder.file_name().unwrap_or_default().to_string_lossy();
-    Migration {
-        version: name.split('_').next().unwrap_or_default().replace('-', ""),
-        name: name.into_owned(),
-        folder: folder.to_owned(),
-        up: format!("{UP}{}", script.up),
-        in_transaction: true,
-    }
 }
 
 /// Applies and reverts it, and says what a person should know.

@@ -7,6 +7,7 @@ use tabwriter::TabWriter;
 
 use crate::app::App;
 use crate::database::guard::{self, Purpose};
+use crate::database::ledger::RunOutcome;
 use crate::database::state::State;
 use crate::database::target::Target;
 use crate::ui::failure::{Failure, Result};
@@ -139,8 +140,8 @@ fn describe(app: &App, target: &Target<'_>, state: Option<&State>) -> ServiceSta
         ));
     }
     for run in state.unfinished(migrations) {
-        status.problems.push(match run.outcome.as_str() {
-            "failed" => format!(
+        status.problems.push(match run.outcome {
+            RunOutcome::Failed => format!(
                 "the last run of {} failed: {}",
                 run.name,
                 run.error.as_deref().unwrap_or("no reason recorded")
