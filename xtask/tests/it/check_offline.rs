@@ -263,7 +263,7 @@ fn the_settings_and_what_else_can_be_looked_at() {
         "settings".to_owned(),
         None,
         Some("services/cv/Cargo.toml".to_owned()),
-        None
+        Some(1)
     )));
     assert!(places.iter().any(|place| place.0 == "root-diesel-toml"));
     // The others stop.

@@ -3,13 +3,16 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
+use fs_err as fs;
 use toml::{Table, Value};
 
 use crate::app::App;
 use crate::scratch::diesel_cli::{self, Bench, Diesel};
 use crate::scratch::throwaway::ThrowawayDatabase;
 use crate::ui::failure::{Failure, Result};
+use crate::ui::replace::replace;
 use crate::workspace::Service;
+use crate::workspace::diesel_toml::DieselToml;
 
 /// One `[print_schema]` section of a `diesel.toml` that names a file.
 #[derive(Debug)]
@@ -38,12 +41,9 @@ impl Section {
     /// # Errors
     /// A file that can't be read or parsed.
     pub(crate) fn read(service: &Service) -> Result<Vec<Self>> {
-        let path = service.folder.join("diesel.toml");
-        let text = std::fs::read_to_string(&path)
-            .with_context(|| format!("failed to read `{}`", path.display()))?;
-        let table: Table = text.parse().map_err(|error| {
-            Failure::usage(format!("failed to parse `{}`: {error}", path.display()))
-        })?;
+        let diesel = DieselToml::read(service);
+        diesel.sound()?;
+        let table: Table = diesel.text().parse().unwrap_or_default();
         let empty = Table::new();
         let root = table
             .get("print_schema")
@@ -196,23 +196,9 @@ impl SchemaFile {
     pub(crate) fn write(&self) -> Result<()> {
         // A link stays one.
         let path = std::fs::canonicalize(&self.path).unwrap_or_else(|_| self.path.clone());
-        let write = || {
-            let folder = path.parent().unwrap_or(Path::new("."));
-            std::fs::create_dir_all(folder)?;
-            let name = path.file_name().unwrap_or_default().display();
-            let partial = folder.join(format!(".{name}.{}", std::process::id()));
-            let written = std::fs::write(&partial, &self.printed)
-                .and_then(|()| match std::fs::metadata(&path) {
-                    Ok(metadata) => std::fs::set_permissions(&partial, metadata.permissions()),
-                    Err(_) => Ok(()),
-                })
-                .and_then(|()| std::fs::rename(&partial, &path));
-            if written.is_err() {
-                let _ = std::fs::remove_file(&partial);
-            }
-            written
-        };
-        Ok(write().with_context(|| format!("failed to write `{}`", self.path.display()))?)
+        let folder = path.parent().unwrap_or(Path::new("."));
+        fs::create_dir_all(folder)?;
+        Ok(replace(&path, self.printed.as_bytes(), None)?)
     }
 }
 
