@@ -150,10 +150,10 @@ fn completed(scope: &Scope<'_>, template: &str) -> Option<(bool, Change)> {
             None => {}
         }
     }
-    let start = match scope.env.is_missing() {
+    let start = match scope.env.is_missing {
         true => template,
         false if variables.is_empty() => return None,
-        false => scope.env.text(),
+        false => &scope.env.text,
     };
     let why = match derived.as_slice() {
         [] => "each service reads its own variable; `cargo xtask db up` fills in what is empty"

@@ -58,6 +58,12 @@ impl Finding {
         self.file(file)
     }
 
+    /// `file:line`, as far as it is known.
+    pub(crate) fn place(&self) -> Option<String> {
+        let line = self.line.map(|line| format!(":{line}")).unwrap_or_default();
+        Some(format!("{}{line}", self.file.as_ref()?))
+    }
+
     /// Says what to do.
     #[must_use]
     pub(crate) fn help(mut self, help: impl Into<String>) -> Self {

@@ -76,15 +76,11 @@ impl<'c> Scope<'c> {
 impl<'c> Subject<'c> {
     fn read(service: &'c Service) -> Self {
         let diesel = DieselToml::read(service);
-        let read = match diesel.folder_to_check() {
-            Some(folder) => Folder::all(&folder),
-            None => Ok(Vec::new()),
-        };
+        let read = diesel.folder_to_check().map(|folder| Folder::all(&folder));
         let (folders, unreadable) = match read {
-            Ok(folders) => (folders, None),
-            // A folder that is not there is a fault of `diesel.toml`.
-            Err(error) if error.kind() == io::ErrorKind::NotFound => (Vec::new(), None),
-            Err(error) => (Vec::new(), Some(error)),
+            None => (Vec::new(), None),
+            Some(Ok(folders)) => (folders, None),
+            Some(Err(error)) => (Vec::new(), Some(error)),
         };
         Self {
             service,

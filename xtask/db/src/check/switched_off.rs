@@ -166,7 +166,7 @@ fn in_files(scope: &Scope<'_>) -> Vec<Switch> {
         }
     };
     if scope.whole {
-        after_hash(scope.template.path(), scope.template.text(), None);
+        after_hash(&scope.template.path, &scope.template.text, None);
     }
     let stateless = workspace.stateless.iter().filter(|_| scope.whole);
     let stateless = stateless.map(|service| (&service.folder, &service.name));

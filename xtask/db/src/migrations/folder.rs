@@ -7,6 +7,7 @@ use std::sync::OnceLock;
 use fs_err as fs;
 
 use crate::ui::failure::nearest;
+use crate::workspace::edit::without_mark;
 use crate::workspace::toml_file::{Node, NodeValue, TomlError, TomlFile};
 
 /// What `metadata.toml` says about the transaction.
@@ -51,9 +52,6 @@ pub(crate) struct Folder {
 
 impl Folder {
     /// The folders of a service's migrations, by name.
-    ///
-    /// # Errors
-    /// The folder around them can't be read.
     pub(crate) fn all(migrations: &Path) -> io::Result<Vec<Self>> {
         let mut folders = Vec::new();
         for entry in fs::read_dir(migrations)? {
@@ -88,10 +86,8 @@ impl Folder {
 
     /// The SQL that is there, with its path.
     pub(crate) fn texts(&self) -> impl Iterator<Item = (PathBuf, &str)> {
-        let sides = [("up.sql", &self.up), ("down.sql", self.down())];
-        sides
-            .into_iter()
-            .filter_map(|(name, sql)| Some((self.path.join(name), sql.shown()?)))
+        let sides = [("up.sql", &self.up), ("down.sql", self.down())].into_iter();
+        sides.filter_map(|(name, sql)| Some((self.path.join(name), sql.shown()?)))
     }
 }
 
@@ -106,12 +102,8 @@ impl Sql {
             Ok(bytes) => bytes,
             Err(error) => return Self::Unreadable(error),
         };
-        // A byte order mark is no SQL, and can't be seen in an error.
         match String::from_utf8(bytes) {
-            Ok(text) => Self::Text(match text.strip_prefix('\u{feff}') {
-                Some(text) => text.to_owned(),
-                None => text,
-            }),
+            Ok(text) => Self::Text(without_mark(text)),
             Err(error) => Self::Lossy(String::from_utf8_lossy(error.as_bytes()).into_owned()),
         }
     }
@@ -125,9 +117,6 @@ impl Sql {
     }
 
     /// To be run.
-    ///
-    /// # Errors
-    /// The reason why not.
     pub(crate) fn into_text(self) -> io::Result<String> {
         match self {
             Self::Text(text) => Ok(text),

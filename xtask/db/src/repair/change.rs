@@ -81,9 +81,6 @@ impl Change {
     }
 
     /// The text before and after an edit; nothing of what is moved away.
-    ///
-    /// # Errors
-    /// The file can't be read.
     pub(crate) fn texts(&self, root: &Path) -> Result<Option<(String, String)>> {
         let Action::Edit { edits, start, .. } = &self.action else {
             return Ok(None);

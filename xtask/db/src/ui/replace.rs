@@ -6,10 +6,7 @@ use std::path::Path;
 use fs_err as fs;
 
 /// Writes `bytes` beside the file, syncs them, and renames. `mode` is that of the file; `None`: the mode that the file
-/// has, or that of any new one. A link is replaced, not followed.
-///
-/// # Errors
-/// With the path.
+/// has, or that of any new one. A link is replaced, not followed. An error names the path.
 pub(crate) fn replace(path: &Path, bytes: &[u8], mode: Option<u32>) -> Result<()> {
     let failed = |error: Error| {
         let message = format!("failed to write `{}`: {error}", path.display());

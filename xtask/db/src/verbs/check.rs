@@ -124,12 +124,8 @@ fn shown(findings: &[Finding], scope: &Scope<'_>) -> String {
             "{BAD}error[{}]{BAD:#}: {}\n",
             finding.check, finding.message
         ));
-        if let Some(file) = &finding.file {
-            let line = finding.line.map(|line| format!(":{line}"));
-            text.push_str(&format!(
-                "  {DIM}-->{DIM:#} {file}{}\n",
-                line.unwrap_or_default()
-            ));
+        if let Some(place) = finding.place() {
+            text.push_str(&format!("  {DIM}-->{DIM:#} {place}\n"));
         }
         if !finding.help.is_empty() {
             let help = finding.help.trim_end().replace('\n', "\n    ");

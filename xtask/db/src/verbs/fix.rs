@@ -3,8 +3,6 @@
 use std::path::Path;
 use std::time::SystemTime;
 
-use similar::TextDiff;
-
 use crate::app::App;
 use crate::check::finding::Finding;
 use crate::check::scope::Scope;
@@ -15,7 +13,7 @@ use crate::pg::Params;
 use crate::repair;
 use crate::repair::change::{Action, Change};
 use crate::ui::failure::{Failure, Result};
-use crate::ui::report::{BAD, DIM, GOOD, NOTE, Report, count};
+use crate::ui::report::{BAD, DIM, GOOD, NOTE, Report, count, diff};
 use crate::workspace::database_url::Variables;
 use crate::workspace::dotenv::TEMPLATE;
 
@@ -116,16 +114,15 @@ fn look(app: &App) -> (Vec<Change>, Vec<Finding>) {
         .iter()
         .find(|change| change.path == Path::new(TEMPLATE));
     let template = template.and_then(|change| change.texts(root).ok().flatten());
-    let template = template.map_or_else(|| scope.template.text().to_owned(), |(_, new)| new);
+    let template = template.map_or_else(|| scope.template.text.clone(), |(_, new)| new);
     // A finding may have brought the same already.
-    for change in [
+    let is_new = |changes: &[Change], new: &Change| changes.iter().all(|c| c.path != new.path);
+    let others = [
         env_files::env(&scope, &template),
         gitignore::completed(root),
-    ]
-    .into_iter()
-    .flatten()
-    {
-        if change.is_possible(root) && !changes.iter().any(|other| other.path == change.path) {
+    ];
+    for change in others.into_iter().flatten() {
+        if change.is_possible(root) && is_new(&changes, &change) {
             changes.push(change);
         }
     }
@@ -158,11 +155,10 @@ fn explained(left: &[Finding]) -> String {
         count(left.len(), "finding")
     );
     for finding in left {
-        let place = match (&finding.file, finding.line) {
-            (Some(file), Some(line)) => format!("{file}:{line}: "),
-            (Some(file), None) => format!("{file}: "),
-            _ => String::new(),
-        };
+        let place = finding
+            .place()
+            .map(|place| format!("{place}: "))
+            .unwrap_or_default();
         text.push_str(&format!("- {place}{}\n", finding.message));
         text.push_str(&format!(
             "  {NOTE}help{NOTE:#}: {}\n",
@@ -199,14 +195,7 @@ fn would(root: &Path, change: &Change) -> Result<String> {
         ".env" => (without_passwords(&old), without_passwords(&new)),
         _ => (old, new),
     };
-    let diff = TextDiff::from_lines(&old, &new);
-    let diff = diff.unified_diff().header(&path, &path).to_string();
-    let coloured = diff.lines().map(|line| match line.as_bytes() {
-        [b'+', rest @ ..] if !rest.starts_with(b"++") => format!("{GOOD}{line}{GOOD:#}\n"),
-        [b'-', rest @ ..] if !rest.starts_with(b"--") => format!("{BAD}{line}{BAD:#}\n"),
-        _ => format!("{line}\n"),
-    });
-    Ok(format!("{header}{}\n", coloured.collect::<String>()))
+    Ok(format!("{header}{}\n", diff((&old, &path), (&new, &path))))
 }
 
 /// The lines of a `.env` as they may be shown: URLs without their password, other values not at all.

@@ -62,7 +62,7 @@ impl Variables {
         let file = Dotenv::of(root);
         Ok(Self {
             dotenv: file.variables()?,
-            dotenv_path: file.path().to_owned(),
+            dotenv_path: file.path,
         })
     }
 

@@ -39,8 +39,8 @@ impl<'s> DieselToml<'s> {
             let section = file.get(&["migrations_directory"]);
             match section.map(|section| section.get("dir").unwrap_or(section)) {
                 Some(node) if node.as_str().is_none() => {
-                    let (line, reason) =
-                        (node.line, "`[migrations_directory]` needs `dir`, a string");
+                    let line = node.line;
+                    let reason = "`[migrations_directory]` needs `dir`, a string";
                     Err(file.fault(line, reason.to_owned()))
                 }
                 _ => Ok(file),
@@ -72,8 +72,7 @@ impl<'s> DieselToml<'s> {
         self.file.as_ref().ok()?.get(path)
     }
 
-    /// # Errors
-    /// A missing or malformed file.
+    /// Refuses a missing or malformed file.
     pub(crate) fn sound(&self) -> Result<()> {
         match &self.file {
             Ok(_) => Ok(()),
@@ -88,14 +87,11 @@ impl<'s> DieselToml<'s> {
                     .replace('\n', "\n    ")
                     .replace("    \n", "\n")
             ))),
-            Err(error) => Err(Failure::from(error)),
+            Err(error) => Err(Failure::usage(&error.message)),
         }
     }
 
     /// The migrations folder that the file names, which may not be there yet.
-    ///
-    /// # Errors
-    /// A missing or malformed file.
     pub(crate) fn declared_folder(&self) -> Result<PathBuf> {
         self.sound()?;
         Ok(self.service.folder.join(self.said_folder()))

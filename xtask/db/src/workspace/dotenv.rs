@@ -1,23 +1,27 @@
 //! A file of variables, `.env` or `.env.template`: read with the place of every line; lines are added, never changed.
 
 use std::collections::HashMap;
-use std::io::{self, ErrorKind};
+use std::io::ErrorKind;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-use super::edit::{Edit, edited};
+use super::edit::{Edit, edited, without_mark};
 use super::fault::Fault;
-use crate::ui::failure::Result;
+use crate::ui::failure::{Failure, Result};
 use crate::ui::replace::replace;
 
 const ENV: &str = ".env";
 pub(crate) const TEMPLATE: &str = ".env.template";
 
 /// Such a file as it was found.
+#[derive(Default)]
 pub(crate) struct Dotenv {
-    path: PathBuf,
-    /// `None` if there is no such file.
-    text: io::Result<Option<String>>,
+    pub(crate) path: PathBuf,
+    /// Empty if there is none that can be read.
+    pub(crate) text: String,
+    pub(crate) is_missing: bool,
+    /// Why it can't be read.
+    unreadable: Option<String>,
     /// Those that name a variable, whether all of the file can be understood or not.
     pub(crate) lines: Vec<EnvLine>,
 }
@@ -45,39 +49,22 @@ impl Dotenv {
     }
 
     fn read(path: PathBuf) -> Self {
-        let text = match std::fs::read_to_string(&path) {
-            // A byte order mark is no part of a name.
-            Ok(text) => Ok(Some(match text.strip_prefix('\u{feff}') {
-                Some(text) => text.to_owned(),
-                None => text,
-            })),
-            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(error),
+        let mut file = Self {
+            path,
+            ..Self::default()
         };
-        let lines = lines(
-            text.as_ref()
-                .ok()
-                .and_then(Option::as_deref)
-                .unwrap_or_default(),
-        );
-        Self { path, text, lines }
-    }
-
-    pub(crate) fn path(&self) -> &Path {
-        &self.path
-    }
-
-    pub(crate) fn is_missing(&self) -> bool {
-        matches!(self.text, Ok(None))
-    }
-
-    /// Empty if there is none that can be read.
-    pub(crate) fn text(&self) -> &str {
-        self.text
-            .as_ref()
-            .ok()
-            .and_then(Option::as_deref)
-            .unwrap_or_default()
+        match std::fs::read_to_string(&file.path) {
+            Ok(text) => {
+                file.text = without_mark(text);
+                file.lines = lines(&file.text);
+            }
+            Err(error) if error.kind() == ErrorKind::NotFound => file.is_missing = true,
+            Err(error) => {
+                file.unreadable =
+                    Some(format!("failed to read `{}`: {error}", file.path.display()));
+            }
+        }
+        file
     }
 
     /// The line of one variable.
@@ -90,33 +77,38 @@ impl Dotenv {
     /// # Errors
     /// A line that can't be read, by its number: its text may hold a password.
     pub(crate) fn variables(&self) -> Result<HashMap<String, String>, Fault> {
-        let fault = |line, reason: &str| Fault {
+        let fault = |line, message, remedy: &str| Fault {
             file: ENV.to_owned(),
             line,
-            message: format!("failed to read `{}`: {reason}", self.path.display()),
-            remedy: "put a value with spaces, quotes, $ or # in single quotes: NAME='value'"
-                .to_owned(),
+            message,
+            remedy: remedy.to_owned(),
         };
-        if let Err(error) = &self.text {
-            return Err(Fault {
-                remedy: String::new(),
-                ..fault(None, &error.to_string())
-            });
+        if let Some(message) = &self.unreadable {
+            return Err(fault(None, message.clone(), ""));
         }
-        let variables = dotenvy::from_read_iter(self.text().as_bytes());
+        let variables = dotenvy::from_read_iter(self.text.as_bytes());
         variables.collect::<Result<_, _>>().map_err(|error| {
             // The error's own text repeats the line.
             let number = match &error {
                 dotenvy::Error::LineParse(line, _) => {
-                    let at = self.text().lines().position(|l| l.trim() == line.trim());
-                    at.map(|index| index + 1)
+                    let mut lines = self.text.lines();
+                    lines
+                        .position(|l| l.trim() == line.trim())
+                        .map(|index| index + 1)
                 }
                 _ => None,
             };
-            match number {
-                Some(number) => fault(Some(number), &format!("line {number} is not NAME=value")),
-                None => fault(None, "a line is not NAME=value"),
-            }
+            let place =
+                number.map_or_else(|| "a line".to_owned(), |number| format!("line {number}"));
+            let message = format!(
+                "failed to read `{}`: {place} is not NAME=value",
+                self.path.display()
+            );
+            fault(
+                number,
+                message,
+                "put a value with spaces, quotes, $ or # in single quotes: NAME='value'",
+            )
         })
     }
 }
@@ -136,39 +128,31 @@ pub(crate) fn setting(text: &str, variables: &[(String, String)]) -> Vec<Edit> {
 
 /// Adds the variables to the `.env` at `root`, which begins as a copy of `.env.template` if it is not there yet. A value
 /// that is set stays as it is.
-///
-/// # Errors
-/// The files can't be read or written.
 pub(crate) fn add(root: &Path, variables: &[(String, String)]) -> Result<()> {
     let env = Dotenv::of(root);
-    if let Err(error) = &env.text {
-        return Err(anyhow::anyhow!("failed to read `{}`: {error}", env.path.display()).into());
+    if let Some(message) = env.unreadable {
+        return Err(Failure::usage(message));
     }
-    let start = if env.is_missing() {
+    let start = if env.is_missing {
         Dotenv::template(root)
     } else {
         env
     };
-    let text = edited(start.text(), &setting(start.text(), variables));
+    let text = edited(&start.text, &setting(&start.text, variables));
     Ok(replace(&root.join(ENV), text.as_bytes(), Some(0o600))?)
 }
 
 /// Empties the variables in the root's `.env` whose value begins with `prefix`, and gives their names. An empty variable
 /// counts as unset, and its line keeps its place.
-///
-/// # Errors
-/// The file can't be written.
 pub(crate) fn empty(root: &Path, prefix: &str) -> Result<Vec<String>> {
     let env = Dotenv::of(root);
-    let begins = |line: &&EnvLine| {
-        line.value
-            .as_ref()
-            .is_some_and(|value| value.starts_with(prefix))
-    };
-    let lines: Vec<_> = env.lines.iter().filter(begins).collect();
-    if !lines.is_empty() {
-        let edit = |line: &&EnvLine| Edit::Replace(line.span.clone(), format!("{}=", line.name));
-        let text = edited(env.text(), &lines.iter().map(edit).collect::<Vec<_>>());
+    let begins = |value: &String| value.starts_with(prefix);
+    let ours = |line: &&EnvLine| line.value.as_ref().is_some_and(begins);
+    let lines: Vec<_> = env.lines.iter().filter(ours).collect();
+    let edit = |line: &&EnvLine| Edit::Replace(line.span.clone(), format!("{}=", line.name));
+    let edits: Vec<_> = lines.iter().map(edit).collect();
+    if !edits.is_empty() {
+        let text = edited(&env.text, &edits);
         replace(&env.path, text.as_bytes(), Some(0o600))?;
     }
     Ok(lines.iter().map(|line| line.name.clone()).collect())

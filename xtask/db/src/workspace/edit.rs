@@ -39,6 +39,14 @@ pub(crate) fn edited(text: &str, edits: &[Edit]) -> String {
     out
 }
 
+/// A text without the byte order mark before it, which is no part of it and can't be seen in an error.
+pub(crate) fn without_mark(text: String) -> String {
+    match text.strip_prefix('\u{feff}') {
+        Some(text) => text.to_owned(),
+        None => text,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use anyhow::Context as _;
+
 use super::fault::Faults;
 use super::toml_file::{Node, NodeValue, TomlFile};
 use super::{Service, Stateless, Workspace};
@@ -89,11 +91,10 @@ fn add(workspace: &mut Workspace, folder: &Path, faults: &mut Faults) {
             understand(workspace, folder, &manifest, &file, faults);
             workspace.manifests.insert(folder.to_owned(), manifest);
         }
-        Err(error) => faults.add(
-            (&file, error.line),
-            Failure::from(&error).message,
-            "mend it: cargo can't read it either",
-        ),
+        Err(error) => {
+            let remedy = "mend it: cargo can't read it either";
+            faults.add((&file, error.line), error.message, remedy);
+        }
     }
 }
 
@@ -107,13 +108,9 @@ fn understand(
     const DB: [&str; 3] = ["package", "metadata", "db"];
     let name = manifest.get(&["package", "name"]);
     let Some(name) = name.and_then(Node::as_str) else {
-        let line = manifest.line(&["package"]);
-        let message = "it has no `[package] name`";
-        return faults.add(
-            (file, Some(line)),
-            message,
-            "a service is a package of its own",
-        );
+        let place = (file, Some(manifest.line(&["package"])));
+        let remedy = "a service is a package of its own";
+        return faults.add(place, "it has no `[package] name`", remedy);
     };
     let place = (file, Some(manifest.line(&DB)));
     let settings = match manifest.get(&DB) {
@@ -201,14 +198,9 @@ fn service_folders(root: &Path, pattern: &str) -> Result<Vec<PathBuf>> {
             "Cargo.toml: `services = \"{pattern}\"` is no pattern: {error}"
         ))
     })?;
-    let mut folders = Vec::new();
-    for path in paths {
-        let path =
-            path.map_err(|error| Failure::usage(format!("failed to look for services: {error}")))?;
-        if path.join("Cargo.toml").is_file() {
-            folders.push(path);
-        }
-    }
+    let folders = paths.collect::<Result<Vec<_>, _>>();
+    let mut folders = folders.context("failed to look for services")?;
+    folders.retain(|folder| folder.join("Cargo.toml").is_file());
     Ok(folders)
 }
 

@@ -47,14 +47,12 @@ pub(crate) struct TomlError {
     /// Without the path.
     pub(crate) reason: String,
     /// For a person who has not named the file.
-    message: String,
+    pub(crate) message: String,
     /// The text, as far as it could be read.
     pub(crate) text: String,
 }
 
 impl TomlFile {
-    /// # Errors
-    /// It can't be read or parsed.
     pub(crate) fn read(path: &Path) -> Result<Self, TomlError> {
         let text = std::fs::read_to_string(path).map_err(|error| TomlError {
             is_missing: error.kind() == ErrorKind::NotFound,
@@ -151,12 +149,6 @@ impl NodeValue {
             (key.get_ref().to_string(), node)
         };
         Self::Table(table.iter().map(entry).collect())
-    }
-}
-
-impl From<&TomlError> for Failure {
-    fn from(error: &TomlError) -> Self {
-        Self::usage(&error.message)
     }
 }
 
