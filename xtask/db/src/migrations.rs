@@ -243,13 +243,7 @@ mod tests {
     use super::*;
 
     fn migration(version: &str, up: &str) -> Migration {
-        Migration {
-            version: version.to_owned(),
-            name: format!("{version}_x"),
-            folder: PathBuf::new(),
-            up: up.to_owned(),
-            in_transaction: true,
-        }
+        Migration::new(PathBuf::from(format!("{version}_x")), up.to_owned())
     }
 
     #[test]
