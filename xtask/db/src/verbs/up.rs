@@ -60,7 +60,7 @@ pub(crate) fn run(mut app: App, _: &Args) -> Result<Report, Vec<Failure>> {
             app.workspace.root.join(".env").display()
         ));
     }
-    app.variables = Variables::read(&app.workspace.root)?;
+    app.variables = Variables::read(&app.workspace.root).map_err(|fault| Failure::from(&fault))?;
     let mut report = create::run(&app, &create::Args::default())?;
     if report.failures.is_empty() {
         let migrated = migrate::run(&app, &migrate::Args::default())?;
