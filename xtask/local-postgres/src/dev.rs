@@ -7,18 +7,19 @@ use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::provider::{self, Handle, Lifetime, Order};
+use crate::order::{self, Handle, Lifetime, Order};
 use crate::release::Release;
-use crate::settings::{Provider, Settings, SettingsError};
+use crate::settings::{Provider, Settings};
 use crate::state::{self, Lock};
-use crate::{docker, native, sql, workspace};
+use crate::variable::SettingsError;
+use crate::{docker, native, provider, sql, workspace};
 
 /// A development server's settings; everything else is PostgreSQL's own default, and so durable.
 const SETTINGS: [(&str, &str); 2] = [("max_connections", "200"), ("timezone", "UTC")];
 
 /// What is remembered about a workspace's server, from before its first start until its data is wiped.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-struct Record {
+struct DevRecord {
     workspace: PathBuf,
     password: String,
     port: u16,
@@ -30,7 +31,7 @@ struct Record {
     version: Option<String>,
 }
 
-impl Record {
+impl DevRecord {
     fn release(&mut self, release: &Release) {
         (self.major, self.version) = (Some(release.major()), Some(release.to_string()));
     }
@@ -92,13 +93,13 @@ pub fn up(workspace: &Path, version: Option<&str>) -> Result<Up> {
     let server = Place::of(workspace)?;
     let _lock = Lock::take(&server.file)?;
     let mut settings = Settings::read(&server.workspace, version)?;
-    let mut record = match state::read::<Record>(&server.file)? {
+    let mut record = match state::read::<DevRecord>(&server.file)? {
         Some(record) => record,
         None => server.new_record(settings.image.clone())?,
     };
     check(&record, &settings)?;
 
-    let url = provider::url(&record.password, record.port);
+    let url = order::url(&record.password, record.port);
     if let Ok(mut connection) = sql::connect(&url) {
         let release = sql::release(&mut connection)?;
         let provider = *record
@@ -117,7 +118,7 @@ pub fn up(workspace: &Path, version: Option<&str>) -> Result<Up> {
 
     if let Some(major) = record.major {
         if major != settings.version.major {
-            provider::note(&format!(
+            order::note(&format!(
                 "staying on PostgreSQL {}, the version of this workspace's data, not {}",
                 record.shown_version(major),
                 settings.version.major
@@ -169,7 +170,7 @@ pub fn up(workspace: &Path, version: Option<&str>) -> Result<Up> {
 pub fn down(workspace: &Path, wipe: bool) -> Result<Down> {
     let server = Place::of(workspace)?;
     let lock = Lock::take(&server.file)?;
-    let Some(record) = state::read::<Record>(&server.file)? else {
+    let Some(record) = state::read::<DevRecord>(&server.file)? else {
         lock.forget()?;
         return Ok(Down {
             stopped: false,
@@ -198,7 +199,7 @@ pub fn down(workspace: &Path, wipe: bool) -> Result<Down> {
     Ok(Down {
         stopped,
         wiped: wipe,
-        url: wipe.then(|| provider::url(&record.password, record.port).into()),
+        url: wipe.then(|| order::url(&record.password, record.port).into()),
     })
 }
 
@@ -209,7 +210,7 @@ pub fn down(workspace: &Path, wipe: bool) -> Result<Down> {
 /// The record can't be read.
 pub fn status(workspace: &Path) -> Result<Status> {
     let server = Place::of(workspace)?;
-    let Some(record) = state::read::<Record>(&server.file)? else {
+    let Some(record) = state::read::<DevRecord>(&server.file)? else {
         return Ok(Status {
             running: false,
             url: None,
@@ -218,7 +219,7 @@ pub fn status(workspace: &Path) -> Result<Status> {
             data: None,
         });
     };
-    let url = provider::url(&record.password, record.port);
+    let url = order::url(&record.password, record.port);
     let running = sql::connect(&url).is_ok();
     Ok(Status {
         running,
@@ -233,7 +234,7 @@ pub fn status(workspace: &Path) -> Result<Status> {
 }
 
 /// Refuses to start another server beside the data that there is.
-fn check(record: &Record, settings: &Settings) -> Result<()> {
+fn check(record: &DevRecord, settings: &Settings) -> Result<()> {
     let remedy = "back it up and remove it with `local-postgres dev down --wipe`";
     if let (Some(has), Some(wanted)) = (record.provider, settings.provider)
         && has != wanted
@@ -280,8 +281,8 @@ impl Place {
         })
     }
 
-    fn new_record(&self, image: Option<String>) -> Result<Record> {
-        Ok(Record {
+    fn new_record(&self, image: Option<String>) -> Result<DevRecord> {
+        Ok(DevRecord {
             workspace: self.workspace.clone(),
             password: Uuid::new_v4().simple().to_string(),
             port: native::free_port()?,
