@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
+use url::Url;
 use uuid::Uuid;
 
 use crate::order::{self, Handle, Lifetime, Order};
@@ -32,7 +33,13 @@ struct DevRecord {
 }
 
 impl DevRecord {
-    fn release(&mut self, release: &Release) {
+    fn url(&self) -> Url {
+        order::url(&self.password, self.port)
+    }
+
+    /// Remembers what runs it.
+    fn ran(&mut self, provider: Provider, release: &Release) {
+        self.provider = Some(provider);
         (self.major, self.version) = (Some(release.major()), Some(release.to_string()));
     }
 
@@ -92,74 +99,23 @@ pub struct Status {
 pub fn up(workspace: &Path, version: Option<&str>) -> Result<Up> {
     let server = Place::of(workspace)?;
     let _lock = Lock::take(&server.file)?;
-    let mut settings = Settings::read(&server.workspace, version)?;
+    let settings = Settings::read(&server.workspace, version)?;
     let mut record = match state::read::<DevRecord>(&server.file)? {
         Some(record) => record,
         None => server.new_record(settings.image.clone())?,
     };
     check(&record, &settings)?;
 
-    let url = order::url(&record.password, record.port);
-    if let Ok(mut connection) = sql::connect(&url) {
-        let release = sql::release(&mut connection)?;
-        let provider = *record
-            .provider
-            .get_or_insert_with(|| server.guess_provider());
-        record.release(&release);
-        state::write(&server.file, &record)?;
-        return Ok(Up {
-            url: url.into(),
-            provider,
-            version: release.to_string(),
-            started: false,
-            data: server.data(provider)?,
-        });
-    }
-
-    if let Some(major) = record.major {
-        if major != settings.version.major {
-            order::note(&format!(
-                "staying on PostgreSQL {}, the version of this workspace's data, not {}",
-                record.shown_version(major),
-                settings.version.major
-            ));
+    match sql::connect(&record.url()) {
+        Ok(mut connection) => {
+            let release = sql::release(&mut connection)?;
+            let provider = record.provider.unwrap_or_else(|| server.guess_provider());
+            record.ran(provider, &release);
+            state::write(&server.file, &record)?;
+            server.up(record.url(), provider, &release, false)
         }
-        settings.version.major = major;
-        settings.version.explicit = true;
-        settings.provider = record.provider;
-        settings.image = settings.image.or_else(|| record.image.clone());
+        Err(_) => server.start(settings, record),
     }
-    // Somebody else may have taken the port while the server was down.
-    if TcpListener::bind((Ipv4Addr::LOCALHOST, record.port)).is_err() {
-        record.port = native::free_port()?;
-    }
-    // Before the start: a start that is killed half-way must not leave a server whose password nobody knows.
-    state::write(&server.file, &record)?;
-    let order = Order {
-        key: server.key.clone(),
-        name: "dev".to_owned(),
-        workspace: server.workspace.clone(),
-        password: record.password.clone(),
-        lifetime: Lifetime::Durable { port: record.port },
-        settings: SETTINGS.to_vec(),
-    };
-    let started =
-        provider::start(&settings, &order).context("failed to start the development server")?;
-    let release = sql::release(&mut sql::connect(&started.url)?)?;
-    record.provider = Some(started.provider);
-    record.image = settings
-        .image
-        .filter(|_| matches!(started.handle, Handle::Container(_)));
-    record.release(&release);
-    state::write(&server.file, &record)?;
-    let data = server.data(started.provider)?;
-    Ok(Up {
-        url: started.url.into(),
-        provider: started.provider,
-        version: release.to_string(),
-        started: true,
-        data,
-    })
 }
 
 /// Stops the durable server of a workspace; removes its data if `wipe`.
@@ -199,7 +155,7 @@ pub fn down(workspace: &Path, wipe: bool) -> Result<Down> {
     Ok(Down {
         stopped,
         wiped: wipe,
-        url: wipe.then(|| order::url(&record.password, record.port).into()),
+        url: wipe.then(|| record.url().into()),
     })
 }
 
@@ -219,7 +175,7 @@ pub fn status(workspace: &Path) -> Result<Status> {
             data: None,
         });
     };
-    let url = order::url(&record.password, record.port);
+    let url = record.url();
     let running = sql::connect(&url).is_ok();
     Ok(Status {
         running,
@@ -290,6 +246,56 @@ impl Place {
             major: None,
             image,
             version: None,
+        })
+    }
+
+    /// Starts the server, with what its data wants where there is some.
+    fn start(&self, mut settings: Settings, mut record: DevRecord) -> Result<Up> {
+        if let Some(major) = record.major {
+            if major != settings.version.major {
+                order::note(&format!(
+                    "staying on PostgreSQL {}, the version of this workspace's data, not {}",
+                    record.shown_version(major),
+                    settings.version.major
+                ));
+            }
+            settings.version.major = major;
+            settings.version.explicit = true;
+            settings.provider = record.provider;
+            settings.image = settings.image.or_else(|| record.image.clone());
+        }
+        // Somebody else may have taken the port while the server was down.
+        if TcpListener::bind((Ipv4Addr::LOCALHOST, record.port)).is_err() {
+            record.port = native::free_port()?;
+        }
+        // Before the start: a start that is killed half-way must not leave a server whose password nobody knows.
+        state::write(&self.file, &record)?;
+        let order = Order {
+            key: self.key.clone(),
+            name: "dev".to_owned(),
+            workspace: self.workspace.clone(),
+            password: record.password.clone(),
+            lifetime: Lifetime::Durable { port: record.port },
+            settings: SETTINGS.to_vec(),
+        };
+        let started =
+            provider::start(&settings, &order).context("failed to start the development server")?;
+        let release = sql::release(&mut sql::connect(&started.url)?)?;
+        record.image = settings
+            .image
+            .filter(|_| matches!(started.handle, Handle::Container(_)));
+        record.ran(started.provider, &release);
+        state::write(&self.file, &record)?;
+        self.up(started.url, started.provider, &release, true)
+    }
+
+    fn up(&self, url: Url, provider: Provider, release: &Release, started: bool) -> Result<Up> {
+        Ok(Up {
+            url: url.into(),
+            provider,
+            version: release.to_string(),
+            started,
+            data: self.data(provider)?,
         })
     }
 

@@ -39,8 +39,7 @@ pub(crate) fn start(settings: &Settings, order: &Order) -> Result<(Started, Rele
     )?;
     remove_leftovers();
     let folder = folder(order)?;
-    state::private_folder(&folder, 0o700)?;
-    user.own(&folder)?;
+    make_folder(&folder, &user)?;
 
     // A port that is free now may be taken a moment later: then the server says so and the next one is tried.
     let mut attempt = 0;
@@ -52,43 +51,36 @@ pub(crate) fn start(settings: &Settings, order: &Order) -> Result<(Started, Rele
         };
         let mut server = Process::spawn(&binaries, &user, order, &folder, port)?;
         let url = order::url(&order.password, port);
-        match order::wait_until_ready(&url, || server.check()) {
-            Ok(_) => {
-                let handle = Handle::Process {
-                    pid: server.child.id(),
-                    folder,
-                };
-                return Ok((
-                    Started {
-                        provider: Provider::Native,
-                        url,
-                        handle,
-                    },
-                    binaries.release,
-                ));
-            }
-            Err(error) => {
-                let log = fs::read_to_string(folder.join("log")).unwrap_or_default();
-                server.end();
-                if let Lifetime::Idle(_) = order.lifetime {
-                    let _ = remove(&folder);
-                }
-                let taken =
-                    log.contains("could not bind") && matches!(order.lifetime, Lifetime::Idle(_));
-                if taken && attempt < 5 {
-                    state::private_folder(&folder, 0o700)?;
-                    user.own(&folder)?;
-                    continue;
-                }
-                return Err(
-                    anyhow!("{error:#}; {}", order::log_tail(&log)).context(format!(
-                        "failed to start PostgreSQL of `{}`",
-                        binaries.folder.display()
-                    )),
-                );
+        let Err(error) = order::wait_until_ready(&url, || server.check()) else {
+            let pid = server.child.id();
+            let started = Started {
+                provider: Provider::Native,
+                url,
+                handle: Handle::Process { pid, folder },
+            };
+            return Ok((started, binaries.release));
+        };
+        let log = fs::read_to_string(folder.join("log")).unwrap_or_default();
+        server.end();
+        if let Lifetime::Idle(_) = order.lifetime {
+            let _ = remove(&folder);
+            if log.contains("could not bind") && attempt < 5 {
+                make_folder(&folder, &user)?;
+                continue;
             }
         }
+        return Err(
+            anyhow!("{error:#}; {}", order::log_tail(&log)).context(format!(
+                "failed to start PostgreSQL of `{}`",
+                binaries.folder.display()
+            )),
+        );
     }
+}
+
+fn make_folder(folder: &Path, user: &ServerUser) -> Result<()> {
+    state::private_folder(folder, 0o700)?;
+    user.own(folder)
 }
 
 /// A port of 127.0.0.1 that nobody listens at.
