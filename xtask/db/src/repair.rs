@@ -86,7 +86,10 @@ fn plan<'c>(root: &Path, change: &'c Change) -> anyhow::Result<Planned<'c>> {
         Node::File { mode, .. } => *mode,
         Node::Absent if *private => Some(0o600),
         Node::Absent => Some(0o644),
-        _ => bail!("failed to change `{}`: it is no plain file", path.display()),
+        _ => bail!(
+            "failed to change `{}`: it is not a plain file",
+            path.display()
+        ),
     };
     let (_, text) = change.texts(root)?.unwrap_or_default();
     let after = Node::File {

@@ -30,7 +30,7 @@ pub(super) fn check(scope: &Scope<'_>, subject: &Subject<'_>) -> Vec<Finding> {
                 format!("failed to parse diesel.toml: {}", error.reason),
             )
             .at(&file, error.line.unwrap_or(1))
-            .help("mend it: `diesel` can't read it either"),
+            .help("fix it: `diesel` can't read it either"),
         }];
     }
     let paths = [subject.diesel.migrations()]

@@ -107,7 +107,7 @@ fn metadata(shown: &str, folder: &Folder) -> Option<Finding> {
     let finding = Finding::new("metadata-without-transaction", message);
     if let Some((key, line)) = misspelt {
         return Some(finding.at(file, *line).help(format!(
-            "`{key}` is no key of Diesel's: did you mean `run_in_transaction`?"
+            "Diesel has no key `{key}`: did you mean `run_in_transaction`?"
         )));
     }
     let why = "Diesel runs it without a transaction as it is, so that is what it now says; if it needs none of that, \

@@ -28,7 +28,7 @@ pub(super) fn root(scope: &Scope<'_>) -> Vec<Finding> {
         let users = users_of_root_migrations(scope);
         let help = match users.as_slice() {
             [] => format!(
-                "{FIX}; what is still needed belongs into the service that owns the tables: `cargo xtask db new`"
+                "{FIX}; move what you still need into the service that owns the tables: `cargo xtask db new`"
             ),
             users => format!(
                 "the diesel.toml of {} names it: move the folders into the service that owns the tables, and set \

@@ -108,11 +108,11 @@ fn wrong(switch: &Switch, ran: &[Needs]) -> Option<Finding> {
         None => "every rule is switched off here, but none finds anything".to_owned(),
     };
     let finding = switch.finding("unused-allow", message);
-    Some(finding.help("remove it, so that it does not hide what comes later"))
+    Some(finding.help("remove it, it would hide future findings"))
 }
 
 fn unknown(switch: &Switch, name: &str) -> Finding {
-    let message = format!("`{name}` is switched off, but there is no such check");
+    let message = format!("`{name}` is switched off, but no such check exists");
     let finding = switch.finding("unknown-check", message);
     let left_out = LEFT_OUT.iter().find(|(left_out, _)| *left_out == name);
     match (left_out, nearest(name, checks().map(|check| check.name))) {

@@ -310,9 +310,9 @@ fn unedited(admission: &Admission<'_>) -> Result<()> {
         .collect::<Vec<_>>()
         .join(", ");
     Err(refused(format!("refused: edited since applied to the database of service `{}`: {list}", service.name))
-        .help("restore its text with git, and write the change as a new migration")
+        .help("restore the file with git, and write the change as a new migration")
         .help(format!(
-            "or, if the database is already as the new text says: cargo xtask db migrate {} --accept-edited",
+            "or, if the database already matches the edited file: cargo xtask db migrate {} --accept-edited",
             service.name
         )))
 }
@@ -400,7 +400,7 @@ fn unexplained_objects(admission: &Admission<'_>) -> Failure {
         ),
     });
     failure.help(format!(
-        "if it is service `{0}`'s and its tables are as its migrations make them: cargo xtask db baseline {0}",
+        "to take it over for service `{0}`, if its migrations make these tables: cargo xtask db baseline {0}",
         service.name
     ))
 }

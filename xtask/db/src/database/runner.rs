@@ -509,8 +509,8 @@ impl Runner<'_> {
         if self.books.is_lasting() {
             let is_whole = statements::transaction_end(&task.sql).is_none();
             help.push(match migration.in_transaction && is_whole {
-                true => "nothing of this migration was kept; mend it and run the command again",
-                false => "what came before the error may have been kept; mend it and run the command again",
+                true => "nothing was applied; fix the migration and run the command again",
+                false => "statements before the error may have been kept; fix the migration and run the command again",
             }.to_owned());
         }
         help

@@ -70,7 +70,7 @@ pub(crate) fn read(root: &Path, path: &Path) -> anyhow::Result<Node> {
     }
     if !kind.is_file() {
         bail!(
-            "failed to copy `{}`: it is no file, folder or link",
+            "failed to copy `{}`: it is not a file, folder or link",
             full.display()
         );
     }

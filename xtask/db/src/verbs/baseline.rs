@@ -16,7 +16,7 @@ use crate::verbs::outcome::{lines, outcome};
 pub(crate) struct Args {
     /// The service
     service: String,
-    /// The newest version that the database already has; all of the folder's if not given
+    /// The newest version that the database already has [default: the newest in the folder]
     #[arg(long, value_name = "VERSION")]
     to: Option<String>,
     /// Make the service the owner, and mark nothing

@@ -29,7 +29,7 @@ pub(crate) struct Args {
     /// Also the configured databases: their owner, what is pending, unknown or edited, and changes made by hand
     #[arg(long, conflicts_with = "offline")]
     live: bool,
-    /// As JSON
+    /// Print JSON
     #[arg(long)]
     json: bool,
     /// Only list the checks: the name of each, what it needs, and what it finds

@@ -17,7 +17,7 @@ use crate::ui::report::{self, BAD, Report};
 pub(crate) struct Args {
     /// The service
     service: String,
-    /// As JSON
+    /// Print JSON
     #[arg(long)]
     json: bool,
 }
@@ -56,6 +56,11 @@ pub(crate) fn run(app: &App, args: &Args) -> Result<Report, Vec<Failure>> {
             target.url.params
         )));
     }
+    Ok(Report::data(table(&runs, state.locked)))
+}
+
+/// A line per run; the last one is `locked` where somebody holds the lock.
+fn table(runs: &[Run], locked: bool) -> String {
     let mut table = TabWriter::new(Vec::new()).ansi(true);
     // Writing to memory does not fail.
     let _ = writeln!(table, "STARTED\tWHAT\tMIGRATION\tTOOK\tOUTCOME\tBY");
@@ -63,13 +68,13 @@ pub(crate) fn run(app: &App, args: &Args) -> Result<Report, Vec<Failure>> {
         runs.last()
             .is_some_and(|last| last.started_at == run.started_at)
     };
-    for run in &runs {
+    for run in runs {
         let outcome = match (run.outcome, &run.error) {
             (RunOutcome::Failed, Some(error)) => format!(
                 "{BAD}failed{BAD:#}: {}",
                 error.lines().next().unwrap_or_default()
             ),
-            (RunOutcome::Started, _) if state.locked && is_last(run) => "running".to_owned(),
+            (RunOutcome::Started, _) if locked && is_last(run) => "running".to_owned(),
             (RunOutcome::Started, _) => format!("{BAD}interrupted{BAD:#}"),
             (outcome, _) => outcome.to_string(),
         };
@@ -96,5 +101,5 @@ pub(crate) fn run(app: &App, args: &Args) -> Result<Report, Vec<Failure>> {
     let text = table
         .into_inner()
         .map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
-    Ok(Report::data(text.unwrap_or_default()))
+    text.unwrap_or_default()
 }

@@ -30,7 +30,7 @@ pub(crate) struct Args {
     /// Print one script per service instead, bookkeeping included
     #[arg(long)]
     sql: bool,
-    /// Go on although applied migrations were edited since, and take their new text as the applied one
+    /// Accept edits to applied migrations: record their new checksums
     #[arg(long)]
     accept_edited: bool,
 }
@@ -119,7 +119,7 @@ fn migrate(visit: Visit<'_>, limit: Option<&str>, accept: bool) -> Result<Outcom
     for done in &mut done {
         if late.iter().any(|late| late.name == done.name) {
             done.notes
-                .push("older than what was applied before: merged from another branch?".to_owned());
+                .push("out of order: a newer migration is already applied".to_owned());
         }
     }
     let failure = failed.map(|failed| match &pending[done.len() + 1..] {
@@ -173,7 +173,7 @@ fn accept_edited(session: &mut Session<'_>) -> Result<Vec<String>> {
         if let (Some(migration), Some(applied)) = (target.migrations.get(&version), applied) {
             noted.push(books.noted(migration, RunKind::Accept, &applied.run_on));
             accepted.push(format!(
-                "{}  its new text is accepted as the applied one",
+                "{}  its edit is accepted: the new checksum is recorded",
                 migration.name
             ));
         }

@@ -66,7 +66,7 @@ fn make_in(app: &App, args: &Args, service: &Service) -> Result<Report> {
             Some(script) => script,
             None => {
                 app.progress.line(&format!(
-                    "schema.rs of service `{}` is what its migrations make: there is nothing to migrate, and no file was written",
+                    "schema.rs of service `{}` matches its migrations: nothing to migrate, no file written",
                     service.name
                 ));
                 return Ok(Report::default());
@@ -91,7 +91,7 @@ fn check_name(name: &str) -> Result<()> {
     if is_good {
         return Ok(());
     }
-    let failure = Failure::usage(format!("`{name}` is no name for a migration"))
+    let failure = Failure::usage(format!("`{name}` is not a valid name for a migration"))
         .help("use letters, digits, `_` and `-`, up to 100, for instance add_phone_number");
     let words: Vec<_> = name
         .split(|c: char| !c.is_ascii_alphanumeric())

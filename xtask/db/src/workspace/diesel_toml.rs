@@ -117,7 +117,7 @@ impl<'s> DieselToml<'s> {
             self.service.name
         ))
         .help(format!(
-            "create it, or mend `[migrations_directory] dir` in {}",
+            "create it, or fix `[migrations_directory] dir` in {}",
             Self::path(self.service).display()
         ))
         .help(format!(

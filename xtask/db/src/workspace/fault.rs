@@ -61,7 +61,7 @@ impl Faults {
             let written = manifest.written(node);
             self.add(
                 (file, Some(node.line)),
-                format!("`{key}` must be a text that is not empty, not `{written}`"),
+                format!("`{key}` must be a non-empty string, not `{written}`"),
                 format!("{key} = \"…\""),
             );
         }

@@ -92,7 +92,7 @@ fn add(workspace: &mut Workspace, folder: &Path, faults: &mut Faults) {
             workspace.manifests.insert(folder.to_owned(), manifest);
         }
         Err(error) => {
-            let remedy = "mend it: cargo can't read it either";
+            let remedy = "fix it: cargo can't read it either";
             faults.add((&file, error.line), error.message, remedy);
         }
     }
@@ -195,7 +195,7 @@ fn service_folders(root: &Path, pattern: &str) -> Result<Vec<PathBuf>> {
     let escaped = glob::Pattern::escape(&root.display().to_string());
     let paths = glob::glob(&format!("{escaped}/{pattern}")).map_err(|error| {
         Failure::usage(format!(
-            "Cargo.toml: `services = \"{pattern}\"` is no pattern: {error}"
+            "Cargo.toml: `services = \"{pattern}\"` is not a valid glob: {error}"
         ))
     })?;
     let folders = paths.collect::<Result<Vec<_>, _>>();

@@ -208,7 +208,7 @@ fn fails(app: &App, service: &Service, migration: &Migration, failed: &Failed) -
         help.push("a role is the server's, not the database's: create it in the migration if it is missing".to_owned());
     }
     if help.is_empty() {
-        help.push("mend it: what applies only to a database that already has something can't be built again".to_owned());
+        help.push("fix it: migrations must apply to an empty database".to_owned());
     }
     finding.help(help.join("\n"))
 }

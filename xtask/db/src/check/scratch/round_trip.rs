@@ -160,7 +160,7 @@ impl Step<'_> {
         );
         let finding = Finding::new("down-fails", message).of(&self.service.name);
         at(self.app, finding, failed)
-            .help("mend down.sql, so that it undoes what up.sql does in the opposite order")
+            .help("fix down.sql: undo the steps of up.sql in the opposite order")
     }
 
     fn not_undone(&self, down: &str, differences: &[Difference]) -> Finding {
@@ -173,7 +173,7 @@ impl Step<'_> {
         .of(&self.service.name)
         .at(path, first_line(down))
         .help(format!(
-            "`{}` has to leave the database as it was before; what can't be undone, say in a comment before its first statement: `-- db-check-ignore not-undone: why`",
+            "`{}` must leave the database as it was before; declare a step that can't be undone in a comment before its first statement: `-- db-check-ignore not-undone: why`",
             self.migration.name
         ))
     }
@@ -197,7 +197,7 @@ impl Step<'_> {
         )
         .of(&self.service.name)
         .at(path, first_line(&self.migration.up))
-        .help("IF NOT EXISTS and OR REPLACE take what they find: name what has to be made, and drop it in down.sql")
+        .help("IF NOT EXISTS and OR REPLACE keep what an earlier run left: create plainly, drop in down.sql: name what has to be made, and drop it in down.sql")
     }
 }
 
