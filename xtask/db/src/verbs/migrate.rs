@@ -181,7 +181,7 @@ fn accept_edited(session: &mut Session<'_>) -> Result<Vec<String>> {
     let noted: Vec<_> = noted.iter().map(String::as_str).collect();
     session
         .connection
-        .pipeline(&noted, |_| {})
+        .pipeline(&noted)
         .map_err(|error| target.failed("acknowledge an edit in", &error))?;
     session.read_again()?;
     Ok(accepted)
