@@ -2,6 +2,8 @@
 
 pub(crate) mod books;
 pub(crate) mod claim;
+mod explain;
+mod fault;
 pub(crate) mod guard;
 pub(crate) mod ledger;
 pub(crate) mod lock;
@@ -11,3 +13,4 @@ pub(crate) mod script;
 pub(crate) mod session;
 pub(crate) mod state;
 pub(crate) mod target;
+pub(crate) mod task;

@@ -57,6 +57,28 @@ fn the_failing_statement_is_found_after_a_rule_that_gives_several_results() {
 }
 
 #[test]
+fn a_file_of_many_rows_is_one_string_and_its_failing_row_is_found() {
+    let workspace = migrated();
+    let row = |id: usize| format!("INSERT INTO arc_items VALUES ({id});\n");
+    let up: String = (0..2500).chain([7]).map(row).collect();
+    workspace.migration("arc", X, &up, "DELETE FROM arc_items;");
+    workspace
+        .db("migrate")
+        .exits(4)
+        .says("up.sql:2501:1\n     |\n2501 | INSERT INTO arc_items VALUES (7);");
+    let up = up.replacen("(7)", "(-1, current_query())", 1);
+    workspace.migration("arc", X, &up, "DELETE FROM arc_items;");
+    workspace.db("migrate").exits(0);
+    assert_eq!(
+        workspace.value(
+            &workspace.database("arc"),
+            "SELECT note FROM arc_items WHERE id = -1"
+        ),
+        up
+    );
+}
+
+#[test]
 fn a_name_that_reads_like_the_end_of_a_body_ends_nothing() {
     let workspace = migrated();
     let body = |label: &str| {
@@ -87,20 +109,18 @@ fn strings_are_read_as_the_database_has_it() {
         "postgres",
         &format!("ALTER DATABASE \"{arc}\" SET standard_conforming_strings = off"),
     );
-    workspace.migration(
-        "arc",
-        X,
-        r"INSERT INTO arc_items VALUES (1, 'it\'s; not over'), (2, '\\');",
-        "DELETE FROM arc_items;",
-    );
+    // Read otherwise, it is two statements and a comment.
+    let up = r"INSERT INTO arc_items SELECT 1, 'it\'; SELECT 1; --'";
+    workspace.migration("arc", X, up, "DELETE FROM arc_items;");
+    let whole = "SELECT 1; INSERT INTO arc_items VALUES (2, current_query());";
+    workspace.migration("arc", "2026-01-04-000000_y", whole, "SELECT 1;");
     workspace.db("migrate").exits(0);
-    assert_eq!(
-        workspace.value(
-            &arc,
-            "SELECT string_agg(note, '|' ORDER BY id) FROM arc_items"
-        ),
-        r"it's; not over|\"
-    );
+    let note = |id: u8| {
+        let query = format!("SELECT note FROM arc_items WHERE id = {id}");
+        workspace.value(&arc, &query)
+    };
+    assert_eq!(note(1), "it'; SELECT 1; --");
+    assert_eq!(note(2), whole, "not split");
 }
 
 #[test]

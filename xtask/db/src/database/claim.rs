@@ -63,7 +63,7 @@ fn in_transaction(
     let make: Vec<_> = std::iter::once("BEGIN")
         .chain(create.chain(upgrade).map(|statement| statement.sql))
         .collect();
-    connection.pipeline(&make, |_| {})?;
+    connection.pipeline(&make)?;
     let owner = connection.query_text(CLAIM, &[service, TOOL, &FORMAT.to_string()])?;
     let owner = owner.unwrap_or_default();
     if owner != service {
@@ -82,6 +82,6 @@ fn in_transaction(
     }));
     rest.push("COMMIT".to_owned());
     let rest: Vec<_> = rest.iter().map(String::as_str).collect();
-    connection.pipeline(&rest, |_| {})?;
+    connection.pipeline(&rest)?;
     Ok(owner)
 }

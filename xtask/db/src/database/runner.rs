@@ -5,22 +5,23 @@
 //! goes as one string is three: BEGIN, the string, the books. One without a transaction is three: the row that says
 //! `started`, the string, the books. A failure adds two: ROLLBACK, and the row that says so.
 
-use std::borrow::Cow;
-use std::path::PathBuf;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use crate::app::App;
 use crate::database::books::{Books, LedgerBooks};
-use crate::database::ledger::RunKind;
-use crate::database::recovery::{Recovery, left_indexes};
+use crate::database::fault::Fault;
+use crate::database::recovery::Recovery;
 use crate::database::session::{RESET, Session};
-use crate::migrations::Migration;
-use crate::pg::{Connection, SqlError};
-use crate::sql::diagnostic;
-use crate::sql::statements::{self, End, Script, Statement, offset_of, place_of};
-use crate::ui::failure::{Failure, Kind, Result};
+use crate::database::task::{Direction, Done, Failed, Ran, Task};
+use crate::pg::Connection;
+use crate::sql::statements::{self, End, Script, offset_of, place_of};
+use crate::ui::failure::Result;
 use crate::ui::progress::{Step, Watch};
 use crate::workspace::{Service, Workspace};
+
+/// The most statements of a file that are sent by themselves. Each costs the server 8 µs more than in one string, which is
+/// nothing beside a CREATE TABLE, and half of an INSERT: a file with more of them has rows, and goes as one string.
+const MOST: usize = 2000;
 
 /// Runs migrations on one database.
 pub(crate) struct Runner<'a> {
@@ -32,165 +33,6 @@ pub(crate) struct Runner<'a> {
     pub(crate) recovery: Option<Recovery<'a>>,
     /// Takes secrets and private names out of what is shown.
     pub(crate) clean: &'a dyn Fn(&str) -> String,
-}
-
-/// The way a migration is run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Direction {
-    Up,
-    Down,
-}
-
-/// A migration to run.
-#[derive(Debug)]
-pub(crate) struct Task<'m> {
-    pub(crate) migration: &'m Migration,
-    pub(crate) direction: Direction,
-    /// What to run.
-    sql: Cow<'m, str>,
-}
-
-/// What became of some tasks.
-#[derive(Default)]
-pub(crate) struct Ran {
-    pub(crate) done: Vec<Done>,
-    /// The task after those that were done; none was run after it.
-    pub(crate) failed: Option<Failed>,
-}
-
-/// A migration that was run.
-pub(crate) struct Done {
-    pub(crate) name: String,
-    pub(crate) direction: Direction,
-    pub(crate) duration: Duration,
-    /// What the server and we have to say about it.
-    pub(crate) notes: Vec<String>,
-}
-
-/// A migration that did not run.
-#[derive(Debug)]
-pub(crate) struct Failed {
-    /// `up.sql` or `down.sql`.
-    pub(crate) path: PathBuf,
-    /// From 1, where it is known.
-    pub(crate) line: Option<usize>,
-    /// PostgreSQL's message, with its SQLSTATE.
-    pub(crate) message: String,
-    /// Empty where no statement was refused.
-    pub(crate) sqlstate: String,
-    /// All of it, for a person.
-    pub(crate) failure: Failure,
-}
-
-impl From<Failed> for Failure {
-    fn from(failed: Failed) -> Self {
-        failed.failure
-    }
-}
-
-impl<'m> Task<'m> {
-    pub(crate) fn up(migration: &'m Migration) -> Self {
-        Self {
-            migration,
-            direction: Direction::Up,
-            sql: Cow::Borrowed(&migration.up),
-        }
-    }
-
-    /// With the text of its `down.sql`.
-    pub(crate) fn down(migration: &'m Migration, sql: impl Into<Cow<'m, str>>) -> Self {
-        Self {
-            migration,
-            direction: Direction::Down,
-            sql: sql.into(),
-        }
-    }
-
-    pub(crate) fn sql(&self) -> &str {
-        &self.sql
-    }
-
-    fn kind(&self) -> RunKind {
-        match self.direction {
-            Direction::Up => RunKind::Up,
-            Direction::Down => RunKind::Down,
-        }
-    }
-
-    fn path(&self) -> PathBuf {
-        match self.direction {
-            Direction::Up => self.migration.up_path(),
-            Direction::Down => self.migration.down_path(),
-        }
-    }
-
-    /// What failed, in a message: to apply or to revert.
-    fn verb(&self) -> &'static str {
-        match self.direction {
-            Direction::Up => "apply",
-            Direction::Down => "revert",
-        }
-    }
-
-    /// How a message begins that says what is going on: number `index` of `tasks`.
-    fn doing(&self, index: usize, tasks: &[Task<'_>]) -> String {
-        let alike = |tasks: &[Task<'_>]| {
-            let alike = tasks.iter().filter(|task| task.direction == self.direction);
-            alike.count()
-        };
-        let doing = match self.direction {
-            Direction::Up => "applying",
-            Direction::Down => "reverting",
-        };
-        let (number, all) = (alike(&tasks[..=index]), alike(tasks));
-        format!("{doing} {} ({number}/{all})", self.migration.name)
-    }
-}
-
-/// An error, and where it stands in the file: a byte offset, where it is known.
-struct Fault {
-    error: SqlError,
-    offset: Option<usize>,
-}
-
-impl From<SqlError> for Fault {
-    /// Of a statement that is not in the file.
-    fn from(error: SqlError) -> Self {
-        Self {
-            error,
-            offset: None,
-        }
-    }
-}
-
-impl Fault {
-    fn rolls_back(offset: Option<usize>) -> Self {
-        Self {
-            error: SqlError {
-                message: "the file rolls back its own work: remove its ROLLBACK".to_owned(),
-                ..SqlError::default()
-            },
-            offset,
-        }
-    }
-
-    /// Of a statement in the file; `error.position` counts in it.
-    fn in_statement(error: SqlError, statement: &Statement<'_>) -> Self {
-        let position = error.position;
-        let inner = position.map_or(0, |position| offset_of(statement.sql, position));
-        Self {
-            error,
-            offset: Some(statement.start + inner),
-        }
-    }
-
-    /// Whether it may be that we took a part of a statement, or more than one, for a statement; then the server must see
-    /// the file whole. Also what it says of a `$1` depends on how it gets the statement.
-    fn may_be_the_splitting(&self) -> bool {
-        // syntax_error, protocol_violation; not from inside a function.
-        let is_alike = ["42601", "08P01"].contains(&self.error.sqlstate.as_str());
-        is_alike && self.offset.is_some() && self.error.context.is_none()
-    }
 }
 
 /// Runs tasks on the database of a session, one after the other, until one fails.
@@ -299,7 +141,10 @@ impl Runner<'_> {
         watch: &Watch<'t>,
     ) -> Result<(), Fault> {
         let script = Script::of(&task.sql);
-        let is_split = script.is_sure && !script.copies && self.connection.has_standard_strings();
+        let is_split = script.is_sure
+            && !script.copies
+            && script.statements.len() <= MOST
+            && self.connection.has_standard_strings();
         // From where the file goes as one string.
         let mut rest = 0;
         let mut ended = None;
@@ -343,9 +188,7 @@ impl Runner<'_> {
             flight.insert(0, "BEGIN");
         }
         // Whatever fails from here on stands in no line of the file.
-        self.connection
-            .pipeline(&flight, |_| {})
-            .map_err(Fault::from)
+        self.connection.pipeline(&flight).map_err(Fault::from)
     }
 
     /// In one round: BEGIN, and each statement by itself up to the one that ends the transaction; or to the last, the
@@ -367,12 +210,16 @@ impl Runner<'_> {
             flight.extend(script_of(&close));
             flight.push("COMMIT");
         }
+        if let Some(first) = own.first() {
+            watch.at(1, first.sql);
+        }
         // The first is our BEGIN, so that `done` is the number of the one at hand, from 1.
         let at = |done: usize| match own.get(done - 1) {
             Some(statement) => watch.at(done, statement.sql),
             None => watch.at_books(),
         };
-        self.connection.pipeline(&flight, at).map_err(|error| {
+        let ran = self.connection.pipeline_told(&flight, own.len() + 1, at);
+        ran.map_err(|error| {
             let number = error.statements_done.checked_sub(1);
             match number.and_then(|number| own.get(number)) {
                 Some(statement) => Fault::in_statement(error, statement),
@@ -442,91 +289,6 @@ impl Runner<'_> {
     fn close(&self, task: &Task<'_>, row: Option<&str>) -> String {
         let done = self.books.done(task.migration, task.kind(), row);
         format!("{RESET};{done}")
-    }
-
-    fn explain(&mut self, task: &Task<'_>, fault: &Fault) -> Failed {
-        let Fault { error, offset } = fault;
-        let Task { migration, sql, .. } = task;
-        let path = task.path();
-        let shown = diagnostic::render(&self.workspace.shown(&path), sql, *offset, error);
-        let is_lasting = self.books.is_lasting();
-        let mut failure = Failure::new(
-            Kind::Migration,
-            format!(
-                "failed to {} migration `{}` of service `{}`{}\n{}",
-                task.verb(),
-                migration.name,
-                self.service.name,
-                if is_lasting {
-                    ""
-                } else {
-                    " on a throw-away database"
-                },
-                (self.clean)(&shown)
-            ),
-        );
-        if is_lasting && self.connection.is_lost() {
-            failure = failure.help(
-                "the connection was lost; run the command again: it goes on where this stopped",
-            );
-        } else {
-            for help in self.help(task, error) {
-                failure = failure.help(help);
-            }
-        }
-        Failed {
-            path,
-            line: offset.map(|offset| place_of(sql, offset).line),
-            message: (self.clean)(&error.to_string()),
-            sqlstate: error.sqlstate.clone(),
-            failure,
-        }
-    }
-
-    /// What there is to do after a failure.
-    fn help(&mut self, task: &Task<'_>, error: &SqlError) -> Vec<String> {
-        let migration = task.migration;
-        let mut help = Vec::new();
-        if self.recovery.is_some() && !migration.in_transaction {
-            let left = left_indexes(self.connection, migration).unwrap_or_default();
-            for index in left.iter().filter(|index| !index.valid) {
-                help.push(format!(
-                    "it left the INVALID index {}, which the next run drops before it tries again",
-                    index.shown
-                ));
-            }
-        }
-        // active_sql_transaction
-        if error.sqlstate == "25001" {
-            help.push(match migration.in_transaction {
-                true => format!(
-                    "put it in a migration of its own, with `run_in_transaction = false` in {}",
-                    self.workspace.shown(&migration.folder.join("metadata.toml"))
-                ),
-                false => "the statements of one file are one transaction: put each of these in a migration of its own".to_owned(),
-            });
-        }
-        if self.books.is_lasting() {
-            let is_whole = statements::transaction_end(&task.sql).is_none();
-            help.push(match migration.in_transaction && is_whole {
-                true => "nothing was applied; fix the migration and run the command again",
-                false => "statements before the error may have been kept; fix the migration and run the command again",
-            }.to_owned());
-        }
-        help
-    }
-}
-
-impl Failed {
-    /// Of a task that could not even begin.
-    pub(crate) fn before_running(task: &Task<'_>, failure: Failure) -> Self {
-        Self {
-            path: task.path(),
-            line: None,
-            message: failure.message.clone(),
-            sqlstate: String::new(),
-            failure,
-        }
     }
 }
 

@@ -74,15 +74,25 @@ impl Connection {
     }
 
     /// Runs each statement by itself, all in one round: they are sent without waiting for answers, and the first error
-    /// ends the flight. Rows are not kept. `done` is told how many are complete, as soon as it is known.
+    /// ends the flight. Rows are not kept.
     ///
     /// Outside of a transaction block, the flight is a transaction of its own, which a COMMIT among the statements ends.
     ///
     /// # Errors
     /// The first error, with the number of the statement in `statements_done` and the position in that statement.
-    pub(crate) fn pipeline(
+    pub(crate) fn pipeline(&mut self, statements: &[&str]) -> SqlResult<()> {
+        self.pipeline_told(statements, 0, |_| {})
+    }
+
+    /// As [`pipeline`](Self::pipeline); of the first `told` statements, `done` hears at once when each is complete: how
+    /// many are by then. That costs a packet each.
+    ///
+    /// # Errors
+    /// As for `pipeline`.
+    pub(crate) fn pipeline_told(
         &mut self,
         statements: &[&str],
+        told: usize,
         mut done: impl FnMut(usize),
     ) -> SqlResult<()> {
         let strings = statements.iter().map(|sql| c_string(sql));
@@ -90,29 +100,36 @@ impl Connection {
         if !self.raw.enter_pipeline() {
             return Err(self.broken());
         }
-        let flown = self.fly(&strings, &mut done);
+        let flown = self.fly(&strings, told, &mut done);
         // Fails only where the connection is lost, which `flown` says.
         self.raw.exit_pipeline();
         flown
     }
 
-    fn fly(&self, statements: &[CString], done: &mut dyn FnMut(usize)) -> SqlResult<()> {
+    fn fly(
+        &self,
+        statements: &[CString],
+        told: usize,
+        done: &mut dyn FnMut(usize),
+    ) -> SqlResult<()> {
         let mut to_send = statements.iter();
         let (mut ahead, mut bytes_ahead) = (VecDeque::new(), 0);
         let (mut complete, mut failed) = (0, None);
         loop {
             while failed.is_none() && (ahead.is_empty() || bytes_ahead < AHEAD) {
                 let Some(sql) = to_send.next() else { break };
-                // The answer is wanted at once, to say at which statement we are and to send on.
-                let sent = self.raw.send_statement(sql)
+                let sent = complete + ahead.len();
+                bytes_ahead += sql.count_bytes();
+                // The server keeps its answers until it is asked for them; without one, we would not send on.
+                let is_sent = self.raw.send_statement(sql)
                     && match to_send.len() {
                         0 => self.raw.sync(),
-                        _ => self.raw.request_flush(),
+                        _ if sent < told || bytes_ahead >= AHEAD => self.raw.request_flush(),
+                        _ => true,
                     };
-                if !sent {
+                if !is_sent {
                     return Err(self.broken());
                 }
-                bytes_ahead += sql.count_bytes();
                 ahead.push_back(sql.count_bytes());
             }
             let Some(bytes) = ahead.pop_front() else {

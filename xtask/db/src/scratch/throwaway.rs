@@ -18,8 +18,9 @@ use std::path::Path;
 
 use crate::app::App;
 use crate::database::books::{DieselOnly, create_history};
-pub(crate) use crate::database::runner::Failed;
-use crate::database::runner::{Runner, Task};
+use crate::database::runner::Runner;
+pub(crate) use crate::database::task::Failed;
+use crate::database::task::Task;
 use crate::migrations::{Migration, Migrations};
 use crate::pg::{Connection, Ident, Params, SqlError};
 use crate::scratch::local_postgres;

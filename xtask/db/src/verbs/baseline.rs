@@ -65,10 +65,7 @@ fn baseline(mut visit: Visit<'_>, args: &Args) -> Result<Outcome> {
     let marked = flight.len() - 1;
     flight.push("COMMIT".to_owned());
     let flight: Vec<_> = flight.iter().map(String::as_str).collect();
-    session
-        .connection
-        .pipeline(&flight, |_| {})
-        .map_err(failed)?;
+    session.connection.pipeline(&flight).map_err(failed)?;
     let summary = match marked {
         0 if owned => format!("already service `{}`'s; nothing to mark", service.name),
         0 => format!(

@@ -5,11 +5,12 @@ use crate::database::books::LedgerBooks;
 use crate::database::claim;
 use crate::database::guard::Purpose;
 use crate::database::ledger::RunKind;
-use crate::database::runner::{self, Done, Ran, Task};
+use crate::database::runner;
 use crate::database::script;
 use crate::database::session::Session;
 use crate::database::state::State;
 use crate::database::target::{Target, Visit};
+use crate::database::task::{Done, Ran, Task};
 use crate::migrations::Migration;
 use crate::ui::failure::{Failure, Result};
 use crate::ui::report::{GOOD, NOTE, Outcome, Report, count, duration};
@@ -181,7 +182,7 @@ fn accept_edited(session: &mut Session<'_>) -> Result<Vec<String>> {
     let noted: Vec<_> = noted.iter().map(String::as_str).collect();
     session
         .connection
-        .pipeline(&noted, |_| {})
+        .pipeline(&noted)
         .map_err(|error| target.failed("acknowledge an edit in", &error))?;
     session.read_again()?;
     Ok(accepted)

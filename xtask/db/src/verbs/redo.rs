@@ -2,9 +2,10 @@
 
 use crate::app::App;
 use crate::database::guard::Purpose;
-use crate::database::runner::{self, Direction, Done, Task};
+use crate::database::runner;
 use crate::database::session::Session;
 use crate::database::target::Visit;
+use crate::database::task::{Direction, Done, Task};
 use crate::ui::failure::{Failure, Result};
 use crate::ui::report::{GOOD, Outcome, Report, count, duration};
 use crate::verbs::migrate::detail;

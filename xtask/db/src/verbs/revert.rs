@@ -2,10 +2,11 @@
 
 use crate::app::App;
 use crate::database::guard::Purpose;
-use crate::database::runner::{self, Done, Task};
+use crate::database::runner;
 use crate::database::session::Session;
 use crate::database::state::State;
 use crate::database::target::{Target, Visit};
+use crate::database::task::{Done, Task};
 use crate::ui::failure::{Failure, Kind, Result};
 use crate::ui::report::{GOOD, Outcome, Report, count, duration};
 use crate::verbs::confirm::{self, Confirmation};
