@@ -80,6 +80,7 @@ fn a_watch_sees_what_is_not_in_a_row() {
         format!("ALTER ROLE {role} RENAME TO {role}_too"),
         "VACUUM FULL pg_class".to_owned(),
         "DISCARD ALL".to_owned(),
+        "ALTER TABLE t CLUSTER ON t_two".to_owned(),
         "ALTER SEQUENCE s OWNED BY t.id".to_owned(),
         "ALTER SEQUENCE s OWNED BY NONE".to_owned(),
         "CREATE TABLE p (); CREATE TABLE c () INHERITS (p)".to_owned(),
