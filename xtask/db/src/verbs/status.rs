@@ -142,7 +142,7 @@ fn problems(app: &App, target: &Target<'_>, state: &State) -> Vec<String> {
     let late = target.migrations.plan(&state.versions()).out_of_order;
     problems.extend(late.iter().map(|late| {
         format!(
-            "{} is pending, but out of order: a newer migration is already applied",
+            "{} is pending, but older than what is applied",
             late.name
         )
     }));

@@ -118,7 +118,7 @@ fn a_column_of_a_custom_type_is_neither_dropped_nor_misspelt() {
     workspace.db("schema notes", 0);
     workspace
         .db("new notes nothing --diff", 0)
-        .says("there is nothing to migrate");
+        .says("nothing to migrate");
     assert_eq!(workspace.list(MIGRATIONS).len(), 1);
 
     workspace.edit(
