@@ -2,6 +2,7 @@
 //!
 //! The face is narrow: [`Args`] for clap, [`run`] for the exit code. The verbs are the table below, a file each.
 
+mod adopt;
 mod app;
 mod catalog;
 mod check;

@@ -371,12 +371,12 @@ fn unexplained_objects(admission: &Admission<'_>) -> Failure {
             url.database
         ),
         None => format!(
-            "refused: database `{}` has tables, but no history of Diesel migrations that says whose: {names}",
+            "refused: database `{}` has objects, but no history of Diesel migrations that says whose: {names}",
             url.database
         ),
     });
     failure.help(format!(
-        "if it is service `{0}`'s and its tables are as its migrations make them: cargo xtask db baseline {0}",
+        "if it is service `{0}`'s, compare it with the migrations and mark them as applied: cargo xtask db baseline {0}",
         service.name
     ))
 }
