@@ -153,6 +153,19 @@ impl Finding {
     }
 }
 
+/// What the rules object to in an up.sql that runs in a transaction: the rule, and the line from 1.
+pub(crate) fn unsafe_ddl(sql: &str, postgres: &str) -> Vec<(&'static str, usize)> {
+    let migration = ddl::Migration {
+        sql,
+        in_transaction: true,
+        down: false,
+    };
+    let objections = ddl::lint(&migration, postgres).into_iter();
+    objections
+        .map(|objection| (objection.rule, objection.line))
+        .collect()
+}
+
 /// What a group of checks hands back: what is wrong, and what kept it from looking.
 #[derive(Debug, Default)]
 pub(crate) struct Found {

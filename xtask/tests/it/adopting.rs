@@ -1,5 +1,6 @@
 //! `db baseline`: a running database is taken over, and nothing is taken for what it is not.
 
+mod from_database;
 mod templates;
 
 use crate::support::{Workspace, adopting as workspace};

@@ -375,8 +375,14 @@ fn unexplained_objects(admission: &Admission<'_>) -> Failure {
             url.database
         ),
     });
-    failure.help(format!(
-        "if it is service `{0}`'s, compare it with the migrations and mark them as applied: cargo xtask db baseline {0}",
-        service.name
-    ))
+    failure.help(match target.migrations.texts().next() {
+        Some(_) => format!(
+            "if it is service `{0}`'s, compare it with the migrations and mark them as applied: cargo xtask db baseline {0}",
+            service.name
+        ),
+        None => format!(
+            "if it is service `{0}`'s, write its first migration from it: cargo xtask db baseline {0} --from-database",
+            service.name
+        ),
+    })
 }

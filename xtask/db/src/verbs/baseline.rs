@@ -1,6 +1,6 @@
 //! `db baseline`: an existing database becomes the service's, its migrations marked as applied without running.
 
-use crate::adopt::{bookkeeping, compare};
+use crate::adopt::{bookkeeping, compare, first};
 use crate::app::App;
 use crate::catalog::Snapshot;
 use crate::database::guard::Purpose;
@@ -25,12 +25,18 @@ pub(crate) struct Args {
     /// Make the service the owner, and mark nothing
     #[arg(long, conflicts_with_all = ["to", "accept_difference"])]
     claim_only: bool,
+    /// Write the first migration and schema.rs from the database, and change nothing in it
+    #[arg(long, conflicts_with_all = ["to", "claim_only"])]
+    from_database: bool,
     /// Go on although the database is not what the migrations make
     #[arg(long)]
     accept_difference: bool,
 }
 
 pub(crate) fn run(app: &App, args: &Args) -> Result<Report, Vec<Failure>> {
+    if args.from_database {
+        return first::run(app, &args.service, args.accept_difference);
+    }
     let targets = app.targets_to_write(std::slice::from_ref(&args.service))?;
     let outcomes = app.visit(&targets, Purpose::Adopt, |visit| baseline(visit, args))?;
     Ok(lines(&targets, outcomes, "not changed"))
