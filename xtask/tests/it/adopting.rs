@@ -3,7 +3,9 @@
 mod from_database;
 mod templates;
 
-use crate::support::{Workspace, adopting as workspace};
+use diesel::connection::SimpleConnection as _;
+
+use crate::support::{Run, Workspace, adopting as workspace, wait_until};
 
 const FIRST: &str = "2026-01-01-000000_create";
 
@@ -168,4 +170,34 @@ fn migrations_that_cannot_be_built_are_not_marked_unasked() {
         .exits(4)
         .says("type \"nothing\" does not exist");
     assert_eq!(marked(&workspace, &arc), "0 0");
+}
+
+#[test]
+fn what_changes_while_it_is_compared_is_not_marked() {
+    let workspace = workspace(&["arc"]);
+    let arc = workspace.database("arc");
+    workspace.create_database(&arc);
+    workspace.execute(
+        &arc,
+        "CREATE TABLE arc_items (id bigint PRIMARY KEY, note text)",
+    );
+    // Another run is at work.
+    let mut other = workspace.session(&arc);
+    let lock = (0x6462_6c67, 1);
+    other
+        .batch_execute(&format!("SELECT pg_advisory_lock({}, {})", lock.0, lock.1))
+        .unwrap();
+    let mut child = workspace.start("baseline arc");
+    let waits = format!(
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = '{arc}' AND query LIKE '%pg_try_advisory_lock%' AND pid <> pg_backend_pid()"
+    );
+    wait_until(&mut child, || workspace.value("postgres", &waits) == "1");
+    other
+        .batch_execute("ALTER TABLE arc_items DROP COLUMN note; SELECT pg_advisory_unlock_all()")
+        .unwrap();
+    Run::from(child.wait_with_output().unwrap(), "baseline arc")
+        .exits(6)
+        .says("was changed while it was compared, and nothing was marked")
+        .says("cargo xtask db baseline arc --to 20260102000000");
+    assert_eq!(workspace.applied(&arc), "");
 }

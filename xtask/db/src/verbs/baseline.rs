@@ -62,7 +62,7 @@ fn baseline(mut visit: Visit<'_>, args: &Args) -> Result<Outcome> {
     if let Some(live) = live
         && compare::snapshot(target, &mut session.connection)? != live
     {
-        return Err(changed(target));
+        return Err(changed(target, &marked));
     }
     let number = mark(&mut session, &marked)?;
     let name = &target.service.name;
@@ -160,15 +160,20 @@ fn not_empty(target: &Target<'_>, connection: &mut Connection) -> Result<()> {
     .help(format!("run `cargo xtask db migrate {}`", service.name)))
 }
 
-fn changed(target: &Target<'_>) -> Failure {
-    Failure::new(
+/// The database is the service's by now, so the versions are wanted by name.
+fn changed(target: &Target<'_>, marked: &[&Migration]) -> Failure {
+    let failure = Failure::new(
         Kind::WrongDatabase,
         format!(
             "refused: database `{}` was changed while it was compared, and nothing was marked",
             target.url.database
         ),
-    )
-    .help("run the command again when nobody else changes it")
+    );
+    let newest = marked.last().map_or("VERSION", |newest| &newest.version);
+    failure.help(format!(
+        "when nobody else changes it: cargo xtask db baseline {} --to {newest}",
+        target.service.name
+    ))
 }
 
 /// Records the migrations as applied, but for those that somebody else has applied meanwhile; gives their number.

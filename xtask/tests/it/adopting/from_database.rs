@@ -1,5 +1,7 @@
 //! `db baseline SERVICE --from-database`: the first migration of a database that something else built.
 
+use std::process::Command;
+
 use crate::support::{PRINT, Run, Workspace, adopting, diesel_program, findings};
 
 /// What Alembic makes of the models of a service, its bookkeeping included, and rows in every table.
@@ -44,7 +46,9 @@ fn only_migration(workspace: &Workspace) -> (String, String, String) {
 
 /// `pg_dump` of what is not bookkeeping, rows and all.
 fn dump(workspace: &Workspace, database: &str) -> String {
-    let mut command = std::process::Command::new("pg_dump");
+    // The server's own release.
+    let folder = std::env::var("LOCAL_POSTGRES_BIN").map(|folder| folder + "/");
+    let mut command = Command::new(folder.unwrap_or_default() + "pg_dump");
     command
         .args([
             "--exclude-schema=db_ledger",
@@ -225,6 +229,13 @@ fn there_has_to_be_something_to_take_over() {
         .exits(2)
         .says("only another tool's bookkeeping");
     workspace.execute(&cv, "CREATE TABLE t (id int PRIMARY KEY)");
+    // A service without migrations is told what makes them.
+    std::fs::create_dir(workspace.path("services/cv/migrations")).unwrap();
+    workspace
+        .db("migrate")
+        .exits(6)
+        .says("cargo xtask db baseline cv --from-database");
+    std::fs::remove_dir(workspace.path("services/cv/migrations")).unwrap();
     // Another service's.
     let other = workspace.database("other");
     workspace.add("other", &other);
