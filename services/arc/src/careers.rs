@@ -1,14 +1,16 @@
 //! Career profiles, one for each user, changed under optimistic locking.
 
-use diesel::dsl::now;
+use diesel::dsl::{now, sql};
+use diesel::expression::SqlLiteral;
 use diesel::prelude::*;
+use diesel::sql_types::BigInt;
 use uuid::Uuid;
 
 use crate::models::{CareerProfile, UserArcData};
 use crate::schema::user_arc_data;
 use crate::{Error, Result};
 
-/// Stores the first profile of a user, as version 1.
+/// Stores the first profile of a user.
 pub fn create(
     conn: &mut PgConnection,
     user_id: Uuid,
@@ -26,11 +28,7 @@ pub fn create(
 
 /// The career data of a user, if there is any.
 pub fn find(conn: &mut PgConnection, user_id: Uuid) -> Result<Option<UserArcData>> {
-    let row = user_arc_data::table
-        .find(user_id)
-        .select(UserArcData::as_select())
-        .first(conn)
-        .optional()?;
+    let row = UserArcData::query().find(user_id).first(conn).optional()?;
     Ok(row)
 }
 
@@ -45,7 +43,7 @@ pub fn update(
     let updated = diesel::update(row.filter(user_arc_data::version.eq(expected)))
         .set((
             user_arc_data::profile.eq(profile),
-            user_arc_data::version.eq(user_arc_data::version + 1),
+            user_arc_data::version.eq(next_version()),
             user_arc_data::updated_at.eq(now),
         ))
         .returning(UserArcData::as_returning())
@@ -70,4 +68,10 @@ pub fn update(
 pub fn delete(conn: &mut PgConnection, user_id: Uuid) -> Result<bool> {
     let deleted = diesel::delete(user_arc_data::table.find(user_id)).execute(conn)?;
     Ok(deleted > 0)
+}
+
+/// From the count of the column's default: a version is never used again, even if the profile is
+/// deleted in between.
+fn next_version() -> SqlLiteral<BigInt> {
+    sql("nextval('user_arc_data_version_seq')")
 }

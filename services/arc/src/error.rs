@@ -26,14 +26,20 @@ pub enum Error {
     /// A job that ends before it starts.
     #[error("a work experience cannot end before it starts")]
     EndsBeforeStart,
-    /// The worker tried to end a task that it does not run, or runs no longer.
-    #[error("task {task} is not run by worker `{worker}`")]
-    NotRunning {
+    /// A company or a title is blank.
+    #[error("the {0} of a work experience must not be blank")]
+    Blank(&'static str),
+    /// The worker has the task no longer: its lease ran out, or it ended the task already.
+    #[error("attempt {attempt} has lost its lease on task {task}")]
+    LeaseLost {
         /// The task.
         task: i64,
-        /// The worker.
-        worker: String,
+        /// The number of the attempt.
+        attempt: i64,
     },
+    /// The task is not a dead letter, or not there.
+    #[error("task {0} is not a dead letter")]
+    NotFailed(i64),
     /// Anything else the database objects to.
     #[error(transparent)]
     Database(DieselError),
@@ -48,13 +54,22 @@ impl From<DieselError> for Error {
         let DieselError::DatabaseError(kind, info) = &error else {
             return Self::Database(error);
         };
-        match (kind, info.constraint_name()) {
-            (DatabaseErrorKind::ForeignKeyViolation, _) => Self::UnknownUser,
-            (DatabaseErrorKind::UniqueViolation, Some("user_arc_data_pkey")) => Self::UserExists,
-            (DatabaseErrorKind::CheckViolation, Some("work_experiences_dates_check")) => {
-                Self::EndsBeforeStart
+        let by_constraint = match (kind, info.constraint_name()) {
+            (
+                DatabaseErrorKind::ForeignKeyViolation,
+                Some("work_experiences_user_id_fkey" | "cv_tasks_user_id_fkey"),
+            ) => Some(Self::UnknownUser),
+            (DatabaseErrorKind::UniqueViolation, Some("user_arc_data_pkey")) => {
+                Some(Self::UserExists)
             }
-            _ => Self::Database(error),
-        }
+            (DatabaseErrorKind::CheckViolation, Some(name)) => match name {
+                "work_experiences_dates_check" => Some(Self::EndsBeforeStart),
+                "work_experiences_company_check" => Some(Self::Blank("company")),
+                "work_experiences_title_check" => Some(Self::Blank("title")),
+                _ => None,
+            },
+            _ => None,
+        };
+        by_constraint.unwrap_or(Self::Database(error))
     }
 }

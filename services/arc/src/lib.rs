@@ -10,6 +10,7 @@ pub mod models;
 pub mod schema;
 pub mod tasks;
 pub mod work;
+pub mod worker;
 
 use diesel_migrations::{EmbeddedMigrations, embed_migrations};
 

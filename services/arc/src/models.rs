@@ -9,7 +9,7 @@ use diesel::pg::{Pg, PgValue};
 use diesel::prelude::*;
 use diesel::serialize::{self, IsNull, Output, ToSql};
 use diesel::sql_types::Jsonb;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
@@ -17,14 +17,14 @@ use crate::schema::sql_types::CvTaskStatus;
 use crate::schema::{cv_tasks, user_arc_data, work_experiences};
 
 /// The career data of one user.
-#[derive(Debug, Clone, PartialEq, Queryable, Selectable, Identifiable)]
+#[derive(Debug, Clone, PartialEq, HasQuery, Identifiable)]
 #[diesel(table_name = user_arc_data, primary_key(user_id), check_for_backend(Pg))]
 pub struct UserArcData {
     /// Whose data.
     pub user_id: Uuid,
     /// What the user wants to be known for.
     pub profile: CareerProfile,
-    /// Grows by one with every change.
+    /// Grows with every change, and is never used again, not even for another profile of the user.
     pub version: i64,
     /// When the data was first stored.
     pub created_at: DateTime<Utc>,
@@ -32,22 +32,36 @@ pub struct UserArcData {
     pub updated_at: DateTime<Utc>,
 }
 
-/// What a user wants to be known for. Kept as JSON, since it grows faster than a schema should.
+/// What a user wants to be known for. Kept as JSON, since it grows faster than a schema should. A
+/// `null` reads as if nothing had been said.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, AsExpression, FromSqlRow)]
 #[diesel(sql_type = Jsonb)]
 #[serde(default)]
 pub struct CareerProfile {
     /// One line, such as "backend engineer who likes databases".
+    #[serde(deserialize_with = "null_as_default")]
     pub headline: String,
     /// A paragraph in the user's own words.
+    #[serde(deserialize_with = "null_as_default")]
     pub summary: String,
     /// Jobs the user looks for.
+    #[serde(deserialize_with = "without_nulls")]
     pub target_titles: Vec<String>,
     /// Skills, the strongest first.
+    #[serde(deserialize_with = "without_nulls")]
     pub skills: Vec<String>,
     /// What a newer version of the service has stored: an older one must not lose it.
     #[serde(flatten)]
     pub other: Map<String, Value>,
+}
+
+fn null_as_default<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    Ok(Option::deserialize(deserializer)?.unwrap_or_default())
+}
+
+fn without_nulls<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+    let values = Option::<Vec<Option<String>>>::deserialize(deserializer)?;
+    Ok(values.into_iter().flatten().flatten().collect())
 }
 
 impl FromSql<Jsonb, Pg> for CareerProfile {
@@ -65,7 +79,7 @@ impl ToSql<Jsonb, Pg> for CareerProfile {
 }
 
 /// Where a user has worked, and as what.
-#[derive(Debug, Clone, PartialEq, Queryable, Selectable, Identifiable)]
+#[derive(Debug, Clone, PartialEq, HasQuery, Identifiable)]
 #[diesel(table_name = work_experiences, check_for_backend(Pg))]
 pub struct WorkExperience {
     /// The row.
@@ -105,7 +119,7 @@ pub struct NewWorkExperience<'a> {
 }
 
 /// A CV to write.
-#[derive(Debug, Clone, PartialEq, Queryable, Selectable, Identifiable)]
+#[derive(Debug, Clone, PartialEq, HasQuery, Identifiable)]
 #[diesel(table_name = cv_tasks, check_for_backend(Pg))]
 pub struct CvTask {
     /// The row.
@@ -120,10 +134,16 @@ pub struct CvTask {
     pub input: Value,
     /// What the worker made of it, once done.
     pub output: Option<Value>,
-    /// Why it failed, if it has.
+    /// Why it failed, or why the attempt before did not end.
     pub error: Option<String>,
     /// Who runs or ran it.
     pub worker: Option<String>,
+    /// How often a worker has claimed it.
+    pub attempts: i64,
+    /// After so many attempts without an end, it has failed.
+    pub max_attempts: i64,
+    /// When it goes back to the queue, unless its worker extends the lease.
+    pub leased_until: Option<DateTime<Utc>>,
     /// When it was queued.
     pub created_at: DateTime<Utc>,
     /// When a worker took it.
@@ -142,7 +162,7 @@ pub enum TaskStatus {
     Running,
     /// Ended with an output.
     Done,
-    /// Ended with an error.
+    /// A dead letter: ended with an error.
     Failed,
 }
 

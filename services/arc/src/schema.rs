@@ -10,13 +10,20 @@ diesel::table! {
     use diesel::sql_types::*;
     use super::sql_types::CvTaskStatus;
 
-    /// The queue of CVs to write: queued, then running, then done or failed
+    /// The queue of CVs to write: queued, then running, then done; failed are the dead letters
     cv_tasks (id) {
+        /// How often a worker has claimed the task; with the worker it says whose lease it is
+        attempts -> Int8,
         created_at -> Timestamptz,
+        /// Why the task has failed, or why the attempt before did not end
         error -> Nullable<Text>,
         finished_at -> Nullable<Timestamptz>,
         id -> Int8,
         input -> Jsonb,
+        /// When the task goes back to the queue, unless its worker extends the lease
+        leased_until -> Nullable<Timestamptz>,
+        /// After so many attempts without an end, the task has failed
+        max_attempts -> Int8,
         output -> Nullable<Jsonb>,
         /// Higher runs first; equal ones run in the order of their arrival
         priority -> Int8,
@@ -35,7 +42,7 @@ diesel::table! {
         profile -> Jsonb,
         updated_at -> Timestamptz,
         user_id -> Uuid,
-        /// Grows by one with every change; an update names the version it was made from
+        /// Grows with every change and is never used again; an update names the version it was made from
         version -> Int8,
     }
 }

@@ -18,13 +18,12 @@ pub fn add(conn: &mut PgConnection, new: &NewWorkExperience<'_>) -> Result<WorkE
 
 /// The work experiences of a user, the latest first.
 pub fn list(conn: &mut PgConnection, user_id: Uuid) -> Result<Vec<WorkExperience>> {
-    let rows = work_experiences::table
+    let rows = WorkExperience::query()
         .filter(work_experiences::user_id.eq(user_id))
         .order((
             work_experiences::started_on.desc(),
             work_experiences::id.desc(),
         ))
-        .select(WorkExperience::as_select())
         .load(conn)?;
     Ok(rows)
 }

@@ -11,7 +11,10 @@ use crate::schema::cvs;
 use crate::section::Section;
 use crate::{Error, Result};
 
-/// Stores a CV and returns its id.
+/// Stores a CV, as version 1, and returns its id.
+///
+/// # Errors
+/// [`Error::Invalid`], or the database's.
 pub fn create(conn: &mut PgConnection, user_id: Uuid, content: &Content) -> Result<i64> {
     conn.transaction(|conn| {
         let id = diesel::insert_into(cvs::table)
@@ -23,65 +26,124 @@ pub fn create(conn: &mut PgConnection, user_id: Uuid, content: &Content) -> Resu
     })
 }
 
-/// Makes a CV say something else.
-pub fn replace(conn: &mut PgConnection, id: i64, content: &Content) -> Result<()> {
+/// Makes a CV of this user say something else, provided that it is still at the version it was read
+/// at. Returns the version that it is at now.
+///
+/// # Errors
+/// [`Error::UnknownCv`], [`Error::Conflict`], [`Error::Invalid`], or the database's.
+pub fn replace(
+    conn: &mut PgConnection,
+    user_id: Uuid,
+    id: i64,
+    expected: i64,
+    content: &Content,
+) -> Result<i64> {
     conn.transaction(|conn| {
-        // First the CV itself: this locks it, so that two users of one CV take turns.
-        let updated = diesel::update(cvs::table.find(id))
-            .set((&content.heading, cvs::updated_at.eq(now)))
-            .execute(conn)?;
-        if updated == 0 {
-            return Err(Error::UnknownCv(id));
-        }
+        // First the CV itself: this locks it, so that two writers of one CV take turns.
+        let version = diesel::update(of(user_id, id).filter(cvs::version.eq(expected)))
+            .set((
+                &content.heading,
+                cvs::version.eq(cvs::version + 1),
+                cvs::updated_at.eq(now),
+            ))
+            .returning(cvs::version)
+            .get_result(conn)
+            .optional()?;
+        let Some(version) = version else {
+            let actual = version_of(conn, user_id, id)?.ok_or(Error::UnknownCv(id))?;
+            return Err(Error::Conflict {
+                id,
+                expected,
+                actual,
+            });
+        };
         delete_sections(conn, id)?;
         insert_sections(conn, id, content)?;
-        Ok(())
+        Ok(version)
     })
 }
 
-/// One CV.
+/// One CV of this user, in one state, inside and outside of a transaction.
 ///
-/// Reads in a transaction of its own, of one snapshot, so it cannot be called within another one.
-pub fn load(conn: &mut PgConnection, id: i64) -> Result<Cv> {
-    let cv = snapshot(conn, |conn| {
-        let rows = cvs::table.find(id).select(CvRow::as_select()).load(conn)?;
-        with_sections(conn, rows)
+/// # Errors
+/// [`Error::UnknownCv`], or the database's.
+pub fn load(conn: &mut PgConnection, user_id: Uuid, id: i64) -> Result<Cv> {
+    let cvs = in_one_state(conn, |conn| {
+        let own = CvRow::query().filter(cvs::user_id.eq(user_id));
+        own.filter(cvs::id.eq(id)).load(conn)
     })?;
-    cv.into_iter().next().ok_or(Error::UnknownCv(id))
+    cvs.into_iter().next().ok_or(Error::UnknownCv(id))
 }
 
-/// All CVs of a user, the last changed first.
+/// All CVs of a user, the last changed first, in one state, inside and outside of a transaction.
 ///
-/// Reads in a transaction of its own, of one snapshot, so it cannot be called within another one.
+/// # Errors
+/// The database's.
 pub fn load_all(conn: &mut PgConnection, user_id: Uuid) -> Result<Vec<Cv>> {
-    snapshot(conn, |conn| {
-        let rows = cvs::table
+    in_one_state(conn, |conn| {
+        CvRow::query()
             .filter(cvs::user_id.eq(user_id))
             .order((cvs::updated_at.desc(), cvs::id.desc()))
-            .select(CvRow::as_select())
-            .load(conn)?;
-        with_sections(conn, rows)
+            .load(conn)
     })
 }
 
-/// Removes a CV with all it says. Says whether it was there.
-pub fn delete(conn: &mut PgConnection, id: i64) -> Result<bool> {
-    let deleted = diesel::delete(cvs::table.find(id)).execute(conn)?;
-    Ok(deleted > 0)
+/// Removes a CV of this user with all it says, provided that it is still at the version it was read
+/// at. Says whether it was there.
+///
+/// # Errors
+/// [`Error::Conflict`], or the database's.
+pub fn delete(conn: &mut PgConnection, user_id: Uuid, id: i64, expected: i64) -> Result<bool> {
+    let current = of(user_id, id).filter(cvs::version.eq(expected));
+    if diesel::delete(current).execute(conn)? > 0 {
+        return Ok(true);
+    }
+    match version_of(conn, user_id, id)? {
+        None => Ok(false),
+        Some(actual) => Err(Error::Conflict {
+            id,
+            expected,
+            actual,
+        }),
+    }
 }
 
-/// Several queries that see one state of the database: else a CV that is replaced meanwhile would
-/// be loaded half old, half new.
-fn snapshot<T>(
+/// The CV with this id, if it is this user's: an id alone can be guessed.
+#[diesel::dsl::auto_type(no_type_alias)]
+fn of(user_id: Uuid, id: i64) -> _ {
+    let own = cvs::user_id.eq(user_id);
+    cvs::table.find(id).filter(own)
+}
+
+fn version_of(conn: &mut PgConnection, user_id: Uuid, id: i64) -> QueryResult<Option<i64>> {
+    let version = of(user_id, id).select(cvs::version);
+    version.first(conn).optional()
+}
+
+/// CVs with their sections, none of them half old, half new.
+///
+/// A snapshot would do, but a caller's transaction may have begun without one. So the versions are
+/// read again at the end: what has the version that it had at the beginning did not change in
+/// between. It is read anew as often as another session changed it meanwhile.
+fn in_one_state(
     conn: &mut PgConnection,
-    read: impl FnOnce(&mut PgConnection) -> QueryResult<T>,
-) -> Result<T> {
-    let result = conn
-        .build_transaction()
-        .repeatable_read()
-        .read_only()
-        .run(read)?;
-    Ok(result)
+    rows: impl Fn(&mut PgConnection) -> QueryResult<Vec<CvRow>>,
+) -> Result<Vec<Cv>> {
+    loop {
+        let cvs = rows(conn)?;
+        let cvs = with_sections(conn, cvs)?;
+        let mut before: Vec<_> = cvs.iter().map(|cv| (cv.id, cv.version)).collect();
+        before.sort_unstable();
+        let ids = before.iter().map(|(id, _)| *id);
+        let after: Vec<(i64, i64)> = cvs::table
+            .filter(cvs::id.eq_any(ids))
+            .order(cvs::id)
+            .select((cvs::id, cvs::version))
+            .load(conn)?;
+        if after == before {
+            return Ok(cvs);
+        }
+    }
 }
 
 fn with_sections(conn: &mut PgConnection, rows: Vec<CvRow>) -> QueryResult<Vec<Cv>> {
@@ -95,6 +157,7 @@ fn with_sections(conn: &mut PgConnection, rows: Vec<CvRow>) -> QueryResult<Vec<C
     let cv = |row: CvRow| Cv {
         id: row.id,
         user_id: row.user_id,
+        version: row.version,
         created_at: row.created_at,
         updated_at: row.updated_at,
         content: Content {

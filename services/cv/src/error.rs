@@ -4,10 +4,20 @@ use diesel::result::{DatabaseErrorKind, Error as DieselError};
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// No CV has this id.
-    #[error("there is no CV {0}")]
+    /// No CV of this user has this id.
+    #[error("the user has no CV {0}")]
     UnknownCv(i64),
-    /// The CV says something that cannot be: an end before its start, a name left empty…
+    /// Somebody changed the CV after the caller had read it.
+    #[error("CV {id} is at version {actual}, the change was made from {expected}")]
+    Conflict {
+        /// The CV.
+        id: i64,
+        /// The version that the change was made from.
+        expected: i64,
+        /// The version in the database.
+        actual: i64,
+    },
+    /// The CV says something that cannot be: an end before its start, a blank name…
     #[error("the CV breaks the rule `{rule}`")]
     Invalid {
         /// The constraint of the database, such as `experiences_dates_check`.

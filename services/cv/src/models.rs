@@ -4,8 +4,12 @@
 //! in the vector, which the database keeps as `position`.
 
 use chrono::{DateTime, NaiveDate, Utc};
-use diesel::pg::Pg;
+use diesel::deserialize::{self, FromSql, FromSqlRow};
+use diesel::expression::AsExpression;
+use diesel::pg::{Pg, PgValue};
 use diesel::prelude::*;
+use diesel::serialize::{self, Output, ToSql};
+use diesel::sql_types::Text;
 use uuid::Uuid;
 
 use crate::schema::{certifications, cvs, educations, experiences, languages, projects, skills};
@@ -17,6 +21,8 @@ pub struct Cv {
     pub id: i64,
     /// Whose CV.
     pub user_id: Uuid,
+    /// Grows by one with every change.
+    pub version: i64,
     /// When it was first stored.
     pub created_at: DateTime<Utc>,
     /// When it was last changed.
@@ -45,11 +51,12 @@ pub struct Content {
 }
 
 /// A row of `cvs`.
-#[derive(Debug, Clone, Queryable, Selectable, Identifiable)]
+#[derive(Debug, Clone, HasQuery, Identifiable)]
 #[diesel(table_name = cvs, check_for_backend(Pg))]
 pub(crate) struct CvRow {
     pub(crate) id: i64,
     pub(crate) user_id: Uuid,
+    pub(crate) version: i64,
     pub(crate) created_at: DateTime<Utc>,
     pub(crate) updated_at: DateTime<Utc>,
     #[diesel(embed)]
@@ -116,8 +123,62 @@ pub struct Skill {
 pub struct Language {
     /// The language, in the language of the CV.
     pub name: String,
-    /// `A1` to `C2`, or `native`.
-    pub level: String,
+    /// How well the user has command of it.
+    pub level: Level,
+}
+
+/// A level of the Common European Framework, or native; ordered by command of the language.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, AsExpression, FromSqlRow)]
+#[diesel(sql_type = Text)]
+#[expect(missing_docs, reason = "the names are the framework's")]
+pub enum Level {
+    A1,
+    A2,
+    B1,
+    B2,
+    C1,
+    C2,
+    Native,
+}
+
+impl Level {
+    const ALL: [Self; 7] = [
+        Self::A1,
+        Self::A2,
+        Self::B1,
+        Self::B2,
+        Self::C1,
+        Self::C2,
+        Self::Native,
+    ];
+
+    /// As the database and a CV write it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::A1 => "A1",
+            Self::A2 => "A2",
+            Self::B1 => "B1",
+            Self::B2 => "B2",
+            Self::C1 => "C1",
+            Self::C2 => "C2",
+            Self::Native => "native",
+        }
+    }
+}
+
+impl FromSql<Text, Pg> for Level {
+    fn from_sql(value: PgValue<'_>) -> deserialize::Result<Self> {
+        let text = <String as FromSql<Text, Pg>>::from_sql(value)?;
+        let level = Self::ALL.into_iter().find(|level| level.as_str() == text);
+        level.ok_or_else(|| format!("unknown level `{text}`").into())
+    }
+}
+
+impl ToSql<Text, Pg> for Level {
+    fn to_sql<'b>(&'b self, out: &mut Output<'b, '_, Pg>) -> serialize::Result {
+        <str as ToSql<Text, Pg>>::to_sql(self.as_str(), out)
+    }
 }
 
 /// A project.

@@ -26,6 +26,8 @@ diesel::table! {
         title -> Text,
         updated_at -> Timestamptz,
         user_id -> Uuid,
+        /// Grows by one with every change; a change names the version it was made from
+        version -> Int8,
     }
 }
 

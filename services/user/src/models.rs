@@ -8,7 +8,7 @@ use uuid::Uuid;
 use crate::schema::{topup_credits, user_profiles};
 
 /// An account.
-#[derive(Debug, Clone, PartialEq, Eq, Queryable, Selectable, Identifiable)]
+#[derive(Debug, Clone, PartialEq, Eq, HasQuery, Identifiable)]
 #[diesel(table_name = user_profiles, check_for_backend(Pg))]
 pub struct UserProfile {
     /// What every service calls the user.
@@ -34,7 +34,7 @@ pub struct ProfileChange<'a> {
 }
 
 /// An entry in the ledger of credits. Entries are added, never changed.
-#[derive(Debug, Clone, PartialEq, Eq, Queryable, Selectable, Identifiable, Associations)]
+#[derive(Debug, Clone, PartialEq, Eq, HasQuery, Identifiable, Associations)]
 #[diesel(table_name = topup_credits, primary_key(user_id, entry), check_for_backend(Pg))]
 #[diesel(belongs_to(UserProfile, foreign_key = user_id))]
 pub struct TopupCredit {
@@ -48,15 +48,19 @@ pub struct TopupCredit {
     pub balance: i64,
     /// What for.
     pub reason: String,
-    /// The payment provider's id; none when credits are spent.
+    /// The payment provider's id; none when nothing is paid.
     pub payment_id: Option<String>,
+    /// The request that asked for this entry, as the caller named it.
+    pub request_key: String,
+    /// The earlier entry that this one takes back, if it is a correction.
+    pub corrects: Option<i64>,
     /// When it was booked.
     pub created_at: DateTime<Utc>,
 }
 
 /// An entry to add.
 #[derive(Debug, Insertable)]
-#[diesel(table_name = topup_credits)]
+#[diesel(table_name = topup_credits, check_for_backend(Pg))]
 pub(crate) struct NewTopupCredit<'a> {
     pub(crate) user_id: Uuid,
     pub(crate) entry: i64,
@@ -64,4 +68,8 @@ pub(crate) struct NewTopupCredit<'a> {
     pub(crate) balance: i64,
     pub(crate) reason: &'a str,
     pub(crate) payment_id: Option<&'a str>,
+    pub(crate) request_key: &'a str,
+    pub(crate) previous_entry: Option<i64>,
+    pub(crate) previous_balance: Option<i64>,
+    pub(crate) corrects: Option<i64>,
 }

@@ -26,19 +26,14 @@ pub fn register(conn: &mut PgConnection, email: &str, name: &str) -> Result<User
 
 /// The account with this id, if there is one.
 pub fn find(conn: &mut PgConnection, id: Uuid) -> Result<Option<UserProfile>> {
-    let profile = user_profiles::table
-        .find(id)
-        .select(UserProfile::as_select())
-        .first(conn)
-        .optional()?;
+    let profile = UserProfile::query().find(id).first(conn).optional()?;
     Ok(profile)
 }
 
 /// The account with this address in any letter case, if there is one.
 pub fn find_by_email(conn: &mut PgConnection, email: &str) -> Result<Option<UserProfile>> {
-    let profile = user_profiles::table
+    let profile = UserProfile::query()
         .filter(lower(user_profiles::email).eq(lower(email)))
-        .select(UserProfile::as_select())
         .first(conn)
         .optional()?;
     Ok(profile)

@@ -10,7 +10,8 @@ use crate::ui::failure::{Failure, Result};
 use crate::ui::parallel;
 use crate::ui::progress::Progress;
 use crate::workspace::database_url::Variables;
-use crate::workspace::{Fault, Service, Workspace};
+use crate::workspace::fault::Fault;
+use crate::workspace::{Service, Workspace};
 
 /// The options that every `db` command takes.
 #[derive(clap::Args)]
@@ -46,14 +47,10 @@ impl App {
         })?;
         let (workspace, faults) = Workspace::find_with_faults(&here)?;
         let mut unsound = faults.result().err();
-        let mut faults = faults.into_vec();
-        let variables = Variables::read(&workspace.root).unwrap_or_else(|failure| {
-            faults.push(Fault {
-                file: ".env".to_owned(),
-                message: failure.message.clone(),
-                remedy: failure.help.join("; "),
-            });
-            unsound.get_or_insert(failure);
+        let mut faults = faults.0;
+        let variables = Variables::read(&workspace.root).unwrap_or_else(|fault| {
+            unsound.get_or_insert(Failure::from(&fault));
+            faults.push(fault);
             Variables::none(&workspace.root)
         });
         Ok(Self {

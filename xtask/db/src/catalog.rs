@@ -4,8 +4,11 @@
 //! milliseconds. Owners are not compared, nor data: a sequence's position, whether a materialized view was filled.
 
 mod difference;
+mod query;
+mod rows;
 #[cfg(test)]
 mod tests;
+mod watch;
 
 use std::collections::BTreeMap;
 
@@ -13,14 +16,8 @@ use serde::Deserialize;
 
 use crate::pg::{Connection, SqlError};
 
-pub(crate) use difference::{Difference, render};
-
-/// What the deparsers' output depends on. Without a search path they qualify every name.
-const SETTINGS: &str = "SET LOCAL search_path = ''; SET LOCAL quote_all_identifiers = off; SET LOCAL timezone = 'UTC'; \
-SET LOCAL datestyle = 'ISO, YMD'; SET LOCAL intervalstyle = 'postgres'; SET LOCAL extra_float_digits = 1; \
-SET LOCAL bytea_output = 'hex'";
-
-const STATEMENT: &str = "cargo_xtask_db_catalog";
+pub(crate) use difference::{Changes, Difference, render};
+pub(crate) use watch::Watch;
 
 /// An object: what it is, and its name with its schema.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -30,7 +27,7 @@ pub(crate) struct Key {
     pub(crate) name: String,
 }
 
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 struct Object {
     definition: String,
     /// The object without which this one can't be: of a column, its table.
@@ -41,87 +38,54 @@ struct Object {
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Snapshot(BTreeMap<Key, Object>);
 
+/// The oids of a catalog and of an object in it.
+type Address = (u32, u32);
+
+/// An object as the query gives it: its address; kind and name; kind and name of its parent; its definition.
 #[derive(Deserialize)]
-struct Row(String, String, Option<String>, Option<String>, String);
+struct Row(
+    u32,
+    u32,
+    String,
+    String,
+    Option<String>,
+    Option<String>,
+    String,
+);
+
+impl Row {
+    fn split(self) -> (Address, Key, Object) {
+        let Self(class, object, kind, name, parent_kind, parent_name, definition) = self;
+        let parent = parent_kind.zip(parent_name);
+        let parent = parent.map(|(kind, name)| Key { kind, name });
+        let key = Key { kind, name };
+        ((class, object), key, Object { definition, parent })
+    }
+}
 
 impl Snapshot {
-    /// Reads the catalog, in a read-only transaction of its own. The statement is prepared, and stays so in the session:
-    /// to plan it takes several times as long as to run it.
+    /// Reads the whole catalog, in a read-only transaction of its own.
     ///
     /// # Errors
     /// The server's.
     pub(crate) fn read(connection: &mut Connection) -> Result<Self, SqlError> {
-        connection.execute(&format!("BEGIN TRANSACTION READ ONLY; {SETTINGS}"))?;
-        let rows = Self::rows(connection);
-        let end = connection.execute("ROLLBACK");
-        let rows = rows?;
-        end?;
-        let objects =
-            rows.into_iter()
-                .map(|Row(kind, name, parent_kind, parent_name, definition)| {
-                    let parent = parent_kind
-                        .zip(parent_name)
-                        .map(|(kind, name)| Key { kind, name });
-                    (Key { kind, name }, Object { definition, parent })
-                });
+        let sql = query::whole(connection.server_version());
+        let rows: Vec<Row> =
+            query::reading(connection, |reader| reader.connection.query_json(&sql, &[]))?;
+        let objects = rows.into_iter().map(|row| {
+            let (_, key, object) = row.split();
+            (key, object)
+        });
         Ok(Self(objects.collect()))
-    }
-
-    fn rows(connection: &mut Connection) -> Result<Vec<Row>, SqlError> {
-        // A migration may have said DISCARD ALL.
-        let prepared = connection.query_bool(
-            "SELECT EXISTS (SELECT FROM pg_prepared_statements WHERE name = $1)",
-            &[STATEMENT],
-        )?;
-        if !prepared {
-            let query = query(connection.server_version());
-            connection.execute(&format!("PREPARE {STATEMENT} AS {query}"))?;
-        }
-        connection.query_json(&format!("EXECUTE {STATEMENT}"), &[])
     }
 
     /// Every object.
     pub(crate) fn keys(&self) -> impl Iterator<Item = &Key> {
         self.0.keys()
     }
+
+    /// What is not the same here and there, in the order of kind and name.
+    pub(crate) fn diff(&self, other: &Self) -> Vec<Difference> {
+        Changes::between(&self.0, &other.0).differences()
+    }
 }
-
-/// The one statement that reads it all.
-fn query(server_version: i32) -> String {
-    let grantee = "CASE x.grantee WHEN 0 THEN 'PUBLIC' WHEN a.owner THEN 'the owner' \
-        ELSE pg_get_userbyid(x.grantee)::text END AS grantee";
-    // What initdb granted names its owner of that time.
-    let first_grantee = "CASE x.grantee WHEN 0 THEN 'PUBLIC' WHEN a.owner THEN 'the owner' WHEN x.grantor THEN 'the owner' \
-        ELSE pg_get_userbyid(x.grantee)::text END AS grantee";
-    let published = match server_version {
-        150_000.. => PUBLISHED,
-        _ => PUBLISHED_BEFORE_15,
-    };
-    [
-        include_str!("catalog/query.sql"),
-        include_str!("catalog/relations.sql"),
-        "UNION ALL",
-        include_str!("catalog/types.sql"),
-        "UNION ALL",
-        include_str!("catalog/others.sql"),
-        include_str!("catalog/query_end.sql"),
-    ]
-    .join("\n")
-    .replace("{published}", published)
-    .replace("{grantee}", grantee)
-    .replace("{first_grantee}", first_grantee)
-}
-
-/// The tables and schemas of a publication, with their columns and rows.
-const PUBLISHED: &str = "
-    (SELECT string_agg(concat_ws(' ', 'TABLE', r.prrelid::regclass,
-        (SELECT '(' || string_agg(quote_ident(a.attname), ', ' ORDER BY a.attnum) || ')' FROM pg_attribute a
-            WHERE a.attrelid = r.prrelid AND a.attnum = ANY (r.prattrs)),
-        'WHERE ' || pg_get_expr(r.prqual, r.prrelid)), ', ' ORDER BY r.prrelid::regclass::text)
-     FROM pg_publication_rel r WHERE r.prpubid = p.oid),
-    (SELECT string_agg('SCHEMA ' || n.pnnspid::regnamespace, ', ' ORDER BY n.pnnspid::regnamespace::text)
-     FROM pg_publication_namespace n WHERE n.pnpubid = p.oid)";
-
-const PUBLISHED_BEFORE_15: &str = "
-    (SELECT string_agg('TABLE ' || r.prrelid::regclass, ', ' ORDER BY r.prrelid::regclass::text)
-     FROM pg_publication_rel r WHERE r.prpubid = p.oid)";

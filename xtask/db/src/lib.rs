@@ -2,6 +2,8 @@
 //!
 //! The face is narrow: [`Args`] for clap, [`run`] for the exit code. The verbs are the table below, a file each.
 
+#![warn(clippy::too_many_lines)]
+
 mod adopt;
 mod app;
 mod catalog;

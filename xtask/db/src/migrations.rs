@@ -1,18 +1,21 @@
 //! A service's migrations: folders → versions, checksums, transaction mode; and the pure plan.
 
+pub(crate) mod folder;
 pub(crate) mod version;
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
+use std::sync::OnceLock;
 
-use anyhow::Context as _;
-use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
 
 use crate::ui::failure::{Failure, Result, nearest};
 use crate::workspace::Service;
+use crate::workspace::diesel_toml::DieselToml;
+use folder::{Folder, Metadata, Sql, version_of};
 
-/// One migration folder.
+/// One migration that can be run.
 #[derive(Debug, Clone)]
 pub(crate) struct Migration {
     /// As Diesel reads it: the folder's name up to the first `_`, without `-`.
@@ -24,13 +27,34 @@ pub(crate) struct Migration {
     pub(crate) up: String,
     /// `false` where `metadata.toml` says so, or forgets to say (as Diesel reads it).
     pub(crate) in_transaction: bool,
+    /// Computed when it is asked for, and once.
+    checksum: OnceLock<String>,
 }
 
 impl Migration {
+    /// A migration that is not in a folder yet.
+    pub(crate) fn new(folder: PathBuf, up: String) -> Self {
+        let name = folder.file_name().unwrap_or_default().to_string_lossy();
+        Self {
+            version: version_of(&name),
+            name: name.into_owned(),
+            folder,
+            up,
+            in_transaction: true,
+            checksum: OnceLock::new(),
+        }
+    }
+
     /// The SHA-256 of `up.sql` in hex, with line endings normalised: a checkout on Windows edits nothing.
-    pub(crate) fn checksum(&self) -> String {
-        let digest = Sha256::digest(self.up.replace("\r\n", "\n"));
-        digest.iter().map(|byte| format!("{byte:02x}")).collect()
+    pub(crate) fn checksum(&self) -> &str {
+        self.checksum.get_or_init(|| {
+            let text = match self.up.contains('\r') {
+                true => Cow::from(self.up.replace("\r\n", "\n")),
+                false => Cow::from(&self.up),
+            };
+            let digest = Sha256::digest(text.as_bytes());
+            digest.iter().map(|byte| format!("{byte:02x}")).collect()
+        })
     }
 
     pub(crate) fn up_path(&self) -> PathBuf {
@@ -47,39 +71,59 @@ impl Migration {
     /// No such file, or nothing in it: then the migration can't be reverted.
     pub(crate) fn down(&self) -> Result<String> {
         let path = self.down_path();
-        let text = std::fs::read_to_string(&path)
-            .map_err(|error| anyhow::anyhow!("failed to read `{}`: {error}", path.display()));
-        match text {
+        match Sql::read(&path).into_text() {
             Ok(text) if !text.trim().is_empty() => Ok(text),
             Ok(_) => Err(Failure::usage(format!(
                 "`{}` is empty, so `{}` can't be reverted",
                 path.display(),
                 self.name
             ))),
-            Err(error) => {
-                Err(Failure::from(error)
-                    .help(format!("`{}` can't be reverted without it", self.name)))
-            }
+            Err(error) => Err(Failure::usage(format!(
+                "failed to read `{}`: {error}",
+                path.display()
+            ))
+            .help(format!("`{}` can't be reverted without it", self.name))),
         }
     }
 }
 
-/// The two keys of `diesel.toml` that we need; Diesel reads the rest.
-#[derive(Deserialize, Default)]
-struct DieselToml {
-    #[serde(default)]
-    migrations_directory: Option<MigrationsDirectory>,
-}
+impl TryFrom<Folder> for Migration {
+    type Error = Failure;
 
-#[derive(Deserialize)]
-struct MigrationsDirectory {
-    dir: PathBuf,
-}
-
-#[derive(Deserialize)]
-struct Metadata {
-    #[serde(default)]
-    run_in_transaction: bool,
+    /// # Errors
+    /// What keeps it from being run. A `metadata.toml` that Diesel could not parse, and would silently ignore, does.
+    fn try_from(folder: Folder) -> Result<Self> {
+        let up_path = folder.path.join("up.sql");
+        let up = folder.up.into_text().map_err(|error| {
+            Failure::usage(format!("failed to read `{}`: {error}", up_path.display()))
+                .help("every folder among the migrations needs an up.sql and a down.sql")
+        })?;
+        if folder.version.is_empty() {
+            return Err(Failure::usage(format!(
+                "the migration `{}` has no version",
+                folder.path.display()
+            ))
+            .help("name it <version>_<name>, for instance 2026-01-31-120000_add_users"));
+        }
+        if up.trim().is_empty() {
+            return Err(Failure::usage(format!("`{}` is empty", up_path.display()))
+                .help("write the migration, or remove its folder"));
+        }
+        let in_transaction = folder.metadata.in_transaction();
+        if let Metadata::Malformed(error) = folder.metadata {
+            return Err(
+                Failure::from(error).help("write `run_in_transaction = false`, or remove the file")
+            );
+        }
+        Ok(Self {
+            version: folder.version,
+            name: folder.name,
+            folder: folder.path,
+            up,
+            in_transaction,
+            checksum: OnceLock::new(),
+        })
+    }
 }
 
 /// The migrations of one service, oldest first, each version once.
@@ -92,22 +136,17 @@ impl Migrations {
     /// # Errors
     /// A missing or malformed file; two folders with one version, of which Diesel drops one silently.
     pub(crate) fn read(service: &Service) -> Result<Self> {
-        let folder = migrations_folder(service)?;
-        let mut found = BTreeMap::<String, Migration>::new();
-        for entry in std::fs::read_dir(&folder).with_context(|| {
-            format!(
-                "failed to read the migrations folder `{}` of service `{}`",
-                folder.display(),
+        let migrations = DieselToml::read(service).folder()?;
+        let folders = Folder::all(&migrations).map_err(|error| {
+            Failure::usage(format!(
+                "failed to read the migrations of service `{}`: {error}",
                 service.name
-            )
-        })? {
-            let entry = entry.with_context(|| format!("failed to read `{}`", folder.display()))?;
-            let name = entry.file_name().to_string_lossy().into_owned();
-            if !entry.path().is_dir() || name.starts_with('.') {
-                continue;
-            }
-            let migration = read_migration(&entry.path(), name)?;
-            if let Some(other) = found.insert(migration.version.clone(), migration.clone()) {
+            ))
+        })?;
+        let mut found = BTreeMap::<String, Migration>::new();
+        for folder in folders {
+            let migration = Migration::try_from(folder)?;
+            if let Some(other) = found.get(&migration.version) {
                 return Err(Failure::usage(format!(
                     "two migrations of service `{}` have version {}: `{}` and `{}`",
                     service.name,
@@ -117,6 +156,7 @@ impl Migrations {
                 ))
                 .help("rename the newer folder so that its version is its own: Diesel would silently drop one of them"));
             }
+            found.insert(migration.version.clone(), migration);
         }
         Ok(Self(found.into_values().collect()))
     }
@@ -205,120 +245,12 @@ pub(crate) struct Plan<'m> {
     pub(crate) out_of_order: Vec<&'m Migration>,
 }
 
-/// The folder that `diesel.toml` names.
-///
-/// # Errors
-/// A missing or malformed file, or no such folder.
-pub(crate) fn migrations_folder(service: &Service) -> Result<PathBuf> {
-    let folder = declared_folder(service)?;
-    if folder.is_dir() {
-        return Ok(folder);
-    }
-    Err(Failure::usage(format!(
-        "the migrations folder `{}` of service `{}` does not exist",
-        folder.display(),
-        service.name
-    ))
-    .help(format!(
-        "create it, or mend `[migrations_directory] dir` in {}",
-        service.folder.join("diesel.toml").display()
-    ))
-    .help(format!(
-        "`cargo xtask db new {} NAME` makes it with its first migration",
-        service.name
-    )))
-}
-
-/// The migrations folder that `diesel.toml` names, which may not be there yet.
-///
-/// # Errors
-/// A missing or malformed file.
-pub(crate) fn declared_folder(service: &Service) -> Result<PathBuf> {
-    let path = service.folder.join("diesel.toml");
-    let text = match std::fs::read_to_string(&path) {
-        Ok(text) => text,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            return Err(Failure::usage(format!("service `{}` has no `{}`", service.name, path.display())).help(
-                "create it, so that plain `diesel` works in that folder too:\n\n    [print_schema]\n    file = \"src/schema.rs\"\n\n    [migrations_directory]\n    dir = \"migrations\"\n",
-            ));
-        }
-        Err(error) => {
-            return Err(Failure::usage(format!(
-                "failed to read `{}`: {error}",
-                path.display()
-            )));
-        }
-    };
-    let settings: DieselToml = toml::from_str(&text).map_err(|error| {
-        Failure::usage(format!("failed to parse `{}`: {error}", path.display()))
-    })?;
-    let dir = settings
-        .migrations_directory
-        .map_or_else(|| PathBuf::from("migrations"), |section| section.dir);
-    Ok(service.folder.join(dir))
-}
-
-fn read_migration(folder: &Path, name: String) -> Result<Migration> {
-    let version = name.split('_').next().unwrap_or_default().replace('-', "");
-    let up_path = folder.join("up.sql");
-    let up = std::fs::read_to_string(&up_path).map_err(|error| {
-        Failure::usage(format!("failed to read `{}`: {error}", up_path.display()))
-            .help("every folder among the migrations needs an up.sql and a down.sql")
-    })?;
-    if version.is_empty() {
-        return Err(Failure::usage(format!(
-            "the migration `{}` has no version",
-            folder.display()
-        ))
-        .help("name it <version>_<name>, for instance 2026-01-31-120000_add_users"));
-    }
-    // A byte order mark is no SQL, and can't be seen in an error.
-    let up = up.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(up);
-    if up.trim().is_empty() {
-        return Err(Failure::usage(format!("`{}` is empty", up_path.display()))
-            .help("write the migration, or remove its folder"));
-    }
-    Ok(Migration {
-        version,
-        name,
-        folder: folder.to_owned(),
-        up,
-        in_transaction: read_metadata(folder)?,
-    })
-}
-
-/// Whether the migration runs in a transaction. A file that Diesel could not parse, and would silently ignore, is an error.
-fn read_metadata(folder: &Path) -> Result<bool> {
-    let path = folder.join("metadata.toml");
-    let text = match std::fs::read_to_string(&path) {
-        Ok(text) => text,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(true),
-        Err(error) => {
-            return Err(Failure::usage(format!(
-                "failed to read `{}`: {error}",
-                path.display()
-            )));
-        }
-    };
-    let metadata: Metadata = toml::from_str(&text).map_err(|error| {
-        Failure::usage(format!("failed to parse `{}`: {error}", path.display()))
-            .help("write `run_in_transaction = false`, or remove the file")
-    })?;
-    Ok(metadata.run_in_transaction)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn migration(version: &str, up: &str) -> Migration {
-        Migration {
-            version: version.to_owned(),
-            name: format!("{version}_x"),
-            folder: PathBuf::new(),
-            up: up.to_owned(),
-            in_transaction: true,
-        }
+        Migration::new(PathBuf::from(format!("{version}_x")), up.to_owned())
     }
 
     #[test]
@@ -347,7 +279,7 @@ mod tests {
 
     #[test]
     fn line_endings_are_no_edit_and_anything_else_is() {
-        let sum = |text| migration("1", text).checksum();
+        let sum = |text| migration("1", text).checksum().to_owned();
         assert_eq!(sum("a\nb\n"), sum("a\r\nb\r\n"));
         assert_ne!(sum("a\nb\n"), sum("a\nb"));
         assert_eq!(

@@ -3,27 +3,14 @@
 //! Why not Diesel: its errors leave out the SQLSTATE and its connection hides libpq's, and an error at
 //! 2 a.m. without its SQLSTATE is half an error. The `libpq` crate can't be linked beside `pq-sys`.
 //! It also builds in a fraction of the time, and everybody waits for this crate.
-#![expect(unsafe_code, reason = "C strings are read")]
 
 mod connection;
 mod error;
 mod params;
 mod quoted;
+mod raw;
 
 pub(crate) use connection::Connection;
 pub(crate) use error::SqlError;
 pub(crate) use params::Params;
 pub(crate) use quoted::{Ident, Literal};
-
-use std::ffi::{CStr, c_char};
-
-/// # Safety
-/// Null, or a C string.
-unsafe fn text_of(text: *const c_char) -> Option<String> {
-    // SAFETY: the caller's.
-    (!text.is_null()).then(|| {
-        unsafe { CStr::from_ptr(text) }
-            .to_string_lossy()
-            .into_owned()
-    })
-}

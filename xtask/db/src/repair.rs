@@ -4,7 +4,7 @@
 //! list is there before the first change, and says for every path how it was and how it will be. So whatever ended a run
 //! midway, each path is as it was or as it was to be, and both can be put back.
 
-pub(crate) mod changes;
+pub(crate) mod change;
 mod manifest;
 mod node;
 mod restore;
@@ -12,30 +12,21 @@ mod restore;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
+use fs_err as fs;
 
+use crate::ui::replace::replace;
+use change::{Action, Change};
 pub(crate) use manifest::FOLDER;
-use manifest::{Entry, Manifest};
+use manifest::{Entry, FILES, Manifest};
 use node::Node;
 pub(crate) use restore::restore;
 
-/// A change to one path, from the workspace's root.
-#[derive(Debug, Clone)]
-pub(crate) struct Change {
-    pub(crate) path: PathBuf,
-    pub(crate) why: String,
-    pub(crate) action: Action,
-}
-
-#[derive(Debug, Clone)]
-pub(crate) enum Action {
-    /// A file, a link, or a folder with all that is in it.
-    MoveAway,
-    /// The whole new text of a file, which may be new itself.
-    Write {
-        text: String,
-        /// Readable by its owner only, if it is new.
-        private: bool,
-    },
+/// A change with its effect, which the list says before it is made.
+struct Planned<'c> {
+    change: &'c Change,
+    /// The bytes that an edit writes, and their mode.
+    text: Option<(String, Option<u32>)>,
+    entries: Vec<Entry>,
 }
 
 /// Copies what the changes touch, then makes them. Gives the backup's folder.
@@ -43,23 +34,25 @@ pub(crate) enum Action {
 /// # Errors
 /// A file that can't be copied: then nothing was changed. One that can't be changed: the backup puts the rest back.
 pub(crate) fn apply(root: &Path, changes: &[Change], time: &str) -> anyhow::Result<PathBuf> {
-    let mut entries = Vec::new();
-    for change in changes {
-        entries.extend(planned(root, change)?);
-    }
+    let planned = changes.iter().map(|change| plan(root, change));
+    let mut planned = planned.collect::<anyhow::Result<Vec<_>>>()?;
     let backup = manifest::new_folder(root, time)?;
+    let entries: Vec<_> = planned
+        .iter_mut()
+        .flat_map(|planned| planned.entries.drain(..))
+        .collect();
     let written = (|| {
         for entry in &entries {
-            node::copy_into(root, &backup, entry)?;
+            copy(root, &backup, entry)?;
         }
         Manifest::new(time, entries).write(&backup)
     })();
     if let Err(error) = written {
         // Nothing was changed yet, so there is nothing in it that is needed.
-        let _ = std::fs::remove_dir_all(&backup);
+        let _ = fs::remove_dir_all(&backup);
         return Err(error);
     }
-    let made = changes.iter().try_for_each(|change| make(root, change));
+    let made = planned.iter().try_for_each(|planned| make(root, planned));
     made.with_context(|| {
         format!(
             "stopped in the middle; `cargo xtask db fix --restore {}` puts everything back",
@@ -78,61 +71,69 @@ pub(crate) fn files(root: &Path, path: &Path) -> Vec<PathBuf> {
         .collect()
 }
 
-/// The list's lines for one change.
-fn planned(root: &Path, change: &Change) -> anyhow::Result<Vec<Entry>> {
-    let before = node::read(root, &change.path)?;
-    match &change.action {
-        Action::MoveAway => Ok(node::tree(root, &change.path)?
-            .into_iter()
-            .map(|(path, node)| Entry::new(path, &change.why, node, Node::Absent))
-            .collect()),
-        Action::Write { text, private } => {
-            let mode = match &before {
-                Node::File { mode, .. } => *mode,
-                Node::Absent if *private => Some(0o600),
-                Node::Absent => Some(0o644),
-                _ => bail!(
-                    "failed to change `{}`: it is no plain file",
-                    change.path.display()
-                ),
-            };
-            let after = Node::File {
-                sha256: node::sha256(text.as_bytes()),
-                mode: mode.filter(|_| cfg!(unix)),
-            };
-            Ok(vec![Entry::new(
-                change.path.clone(),
-                &change.why,
-                before,
-                after,
-            )])
-        }
-    }
-}
-
-fn make(root: &Path, change: &Change) -> anyhow::Result<()> {
-    let path = root.join(&change.path);
-    match &change.action {
-        Action::MoveAway => remove(&path),
-        Action::Write { text, private } => {
-            let mode = match node::read(root, &change.path)? {
-                Node::File { mode, .. } => mode,
-                _ if *private => Some(0o600),
-                _ => Some(0o644),
-            };
-            node::write_file(&path, text.as_bytes(), mode)
-        }
-    }
-}
-
-/// Removes a file, a link, or a folder with all that is in it; links are not followed.
-fn remove(path: &Path) -> anyhow::Result<()> {
-    let metadata = path
-        .symlink_metadata()
-        .with_context(|| format!("failed to look at `{}`", path.display()))?;
-    let removed = match metadata.is_dir() {
-        true => std::fs::remove_dir_all(path),
-        false => std::fs::remove_file(path),
+fn plan<'c>(root: &Path, change: &'c Change) -> anyhow::Result<Planned<'c>> {
+    let path = &change.path;
+    let Action::Edit { private, .. } = &change.action else {
+        let entry = |(path, node)| Entry::new(path, &change.why, node, Node::Absent);
+        return Ok(Planned {
+            change,
+            text: None,
+            entries: node::tree(root, path)?.into_iter().map(entry).collect(),
+        });
     };
-    removed.with_context(|| format!("failed to remove `{}`", path.display()))
+    let before = node::read(root, path)?;
+    let mode = match &before {
+        Node::File { mode, .. } => *mode,
+        Node::Absent if *private => Some(0o600),
+        Node::Absent => Some(0o644),
+        _ => bail!(
+            "failed to change `{}`: it is not a plain file",
+            path.display()
+        ),
+    };
+    let (_, text) = change.texts(root)?.unwrap_or_default();
+    let after = Node::File {
+        sha256: node::sha256(text.as_bytes()),
+        mode: mode.filter(|_| cfg!(unix)),
+    };
+    Ok(Planned {
+        change,
+        text: Some((text, mode)),
+        entries: vec![Entry::new(path.clone(), &change.why, before, after)],
+    })
+}
+
+/// Copies what an entry will change, if it is a file: the list knows all of folders and links.
+fn copy(root: &Path, backup: &Path, entry: &Entry) -> anyhow::Result<()> {
+    let Node::File {
+        sha256: expected, ..
+    } = &entry.before
+    else {
+        return Ok(());
+    };
+    let from = root.join(&entry.path);
+    let to = backup.join(FILES).join(&entry.path);
+    let bytes = fs::read(&from)?;
+    if node::sha256(&bytes) != *expected {
+        bail!(
+            "`{}` changes while it is copied; nothing was changed",
+            from.display()
+        );
+    }
+    if let Some(folder) = to.parent() {
+        fs::create_dir_all(folder)?;
+    }
+    // Private whatever it was: a `.env` may be among them. The list knows the mode.
+    Ok(replace(&to, &bytes, Some(0o600))?)
+}
+
+fn make(root: &Path, planned: &Planned<'_>) -> anyhow::Result<()> {
+    let path = root.join(&planned.change.path);
+    match &planned.text {
+        Some((text, mode)) => replace(&path, text.as_bytes(), *mode)?,
+        // Links are not followed.
+        None if fs::symlink_metadata(&path)?.is_dir() => fs::remove_dir_all(path)?,
+        None => fs::remove_file(path)?,
+    }
+    Ok(())
 }

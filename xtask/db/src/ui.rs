@@ -3,4 +3,5 @@
 pub(crate) mod failure;
 pub(crate) mod parallel;
 pub(crate) mod progress;
+pub(crate) mod replace;
 pub(crate) mod report;

@@ -28,31 +28,7 @@ fn main() {
     let root = tempfile::tempdir().unwrap();
     let packages = [1, 30, 300].map(|migrations| package(root.path(), migrations));
     for (migrations, folder) in &packages {
-        run("clone", folder, 1, 1);
-        for processes in [1, 4, 16] {
-            row(
-                &format!("TestDatabase, {migrations} migrations"),
-                "clone",
-                folder,
-                processes,
-                50,
-            );
-        }
-        let times = if *migrations == 300 { 5 } else { 20 };
-        row(
-            &format!("all migrations per test, {migrations}"),
-            "migrate",
-            folder,
-            1,
-            times,
-        );
-        row(
-            &format!("as sqlx::test does it, {migrations}"),
-            "sqlx",
-            folder,
-            1,
-            times,
-        );
+        compare(*migrations, folder);
     }
     for step in ["create", "connect", "drop"] {
         row(
@@ -85,6 +61,35 @@ fn main() {
     for (_, folder) in &packages {
         local_postgres::manage::stop(folder, None).unwrap();
     }
+}
+
+/// The ways to isolate a test of a package with so many migrations.
+fn compare(migrations: usize, folder: &Path) {
+    run("clone", folder, 1, 1);
+    for processes in [1, 4, 16] {
+        row(
+            &format!("TestDatabase, {migrations} migrations"),
+            "clone",
+            folder,
+            processes,
+            50,
+        );
+    }
+    let times = if migrations == 300 { 5 } else { 20 };
+    row(
+        &format!("all migrations per test, {migrations}"),
+        "migrate",
+        folder,
+        1,
+        times,
+    );
+    row(
+        &format!("as sqlx::test does it, {migrations}"),
+        "sqlx",
+        folder,
+        1,
+        times,
+    );
 }
 
 /// Prints the times of one way to isolate a test; returns the median.

@@ -1,7 +1,6 @@
 //! Installed PostgreSQL, and the user that may run it.
 
 use std::collections::BTreeSet;
-use std::fs;
 use std::os::unix::fs::chown;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -10,10 +9,11 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, Result, bail};
 
 use crate::release::Release;
-use crate::settings::{Settings, SettingsError};
+use crate::settings::Settings;
 use crate::state;
+use crate::variable::SettingsError;
 
-/// Where packages put PostgreSQL; `*` is one path component, or a part of one.
+/// Where packages put PostgreSQL, as patterns.
 const USUAL_FOLDERS: [&str; 8] = [
     "/usr/lib/postgresql/*/bin",
     "/usr/lib/postgresql*/bin",
@@ -114,29 +114,14 @@ fn candidates() -> BTreeSet<PathBuf> {
         ));
     }
     for pattern in USUAL_FOLDERS {
-        folders.extend(expand(pattern));
+        let found = glob::glob(pattern).expect("the patterns above are valid");
+        folders.extend(found.flatten());
     }
     if let Some(path) = std::env::var_os("PATH") {
         folders.extend(std::env::split_paths(&path));
     }
     folders.retain(|folder| folder.join("postgres").is_file() && folder.join("initdb").is_file());
     folders
-}
-
-/// The folders of a pattern with one `*`.
-fn expand(pattern: &str) -> Vec<PathBuf> {
-    let Some((before, after)) = pattern.split_once('*') else {
-        return vec![pattern.into()];
-    };
-    let (parent, prefix) = before.rsplit_once('/').expect("patterns are absolute");
-    let Ok(entries) = fs::read_dir(parent) else {
-        return Vec::new();
-    };
-    entries
-        .flatten()
-        .filter(|entry| entry.file_name().to_string_lossy().starts_with(prefix))
-        .map(|entry| PathBuf::from(format!("{}{after}", entry.path().display())))
-        .collect()
 }
 
 /// As whom the server runs: this user, or `postgres` or `nobody` instead of root.

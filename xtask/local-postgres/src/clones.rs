@@ -11,13 +11,10 @@ use std::{iter, thread};
 use anyhow::Result;
 use diesel::PgConnection;
 use diesel::connection::SimpleConnection;
-use uuid::Uuid;
 
-use crate::server::Server;
+use crate::server::{LOCK_CLASS, Server};
 use crate::sql::{self, literal, quote};
 
-/// First key of the locks of live runs: "lpg" in ASCII.
-const LOCK_CLASS: i32 = 0x006c_7067;
 /// One test must not pay for all that a killed run left.
 const SWEEP_MAX: usize = 20;
 /// Databases of failed tests that stay on a server: 400 MB of memory. All of a big suite may fail.
@@ -28,15 +25,6 @@ const KEPT: &str = "^kept ([0-9]+)";
 const NAME_MAX: usize = 63;
 
 static NUMBER: AtomicU32 = AtomicU32::new(0);
-
-/// Takes the lock of a new run in this session.
-pub(crate) fn announce(session: &mut PgConnection) -> Result<i32> {
-    let run = (Uuid::new_v4().as_u128() & 0x7fff_ffff) as i32;
-    session.batch_execute(&format!(
-        "SELECT pg_advisory_lock_shared({LOCK_CLASS}, {run})"
-    ))?;
-    Ok(run)
-}
 
 /// A new name for a database of this run.
 pub(crate) fn name(run: i32, label: &str) -> String {

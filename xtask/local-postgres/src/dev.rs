@@ -5,20 +5,22 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
+use url::Url;
 use uuid::Uuid;
 
-use crate::provider::{self, Handle, Lifetime, Order};
+use crate::order::{self, Handle, Lifetime, Order};
 use crate::release::Release;
-use crate::settings::{Provider, Settings, SettingsError};
+use crate::settings::{Provider, Settings};
 use crate::state::{self, Lock};
-use crate::{docker, native, sql, workspace};
+use crate::variable::SettingsError;
+use crate::{docker, native, provider, sql, workspace};
 
 /// A development server's settings; everything else is PostgreSQL's own default, and so durable.
 const SETTINGS: [(&str, &str); 2] = [("max_connections", "200"), ("timezone", "UTC")];
 
 /// What is remembered about a workspace's server, from before its first start until its data is wiped.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-struct Record {
+struct DevRecord {
     workspace: PathBuf,
     password: String,
     port: u16,
@@ -30,8 +32,14 @@ struct Record {
     version: Option<String>,
 }
 
-impl Record {
-    fn release(&mut self, release: &Release) {
+impl DevRecord {
+    fn url(&self) -> Url {
+        order::url(&self.password, self.port)
+    }
+
+    /// Remembers what runs it.
+    fn ran(&mut self, provider: Provider, release: &Release) {
+        self.provider = Some(provider);
         (self.major, self.version) = (Some(release.major()), Some(release.to_string()));
     }
 
@@ -91,74 +99,23 @@ pub struct Status {
 pub fn up(workspace: &Path, version: Option<&str>) -> Result<Up> {
     let server = Place::of(workspace)?;
     let _lock = Lock::take(&server.file)?;
-    let mut settings = Settings::read(&server.workspace, version)?;
-    let mut record = match state::read::<Record>(&server.file)? {
+    let settings = Settings::read(&server.workspace, version)?;
+    let mut record = match state::read::<DevRecord>(&server.file)? {
         Some(record) => record,
         None => server.new_record(settings.image.clone())?,
     };
     check(&record, &settings)?;
 
-    let url = provider::url(&record.password, record.port);
-    if let Ok(mut connection) = sql::connect(&url) {
-        let release = sql::release(&mut connection)?;
-        let provider = *record
-            .provider
-            .get_or_insert_with(|| server.guess_provider());
-        record.release(&release);
-        state::write(&server.file, &record)?;
-        return Ok(Up {
-            url: url.into(),
-            provider,
-            version: release.to_string(),
-            started: false,
-            data: server.data(provider)?,
-        });
-    }
-
-    if let Some(major) = record.major {
-        if major != settings.version.major {
-            provider::note(&format!(
-                "staying on PostgreSQL {}, the version of this workspace's data, not {}",
-                record.shown_version(major),
-                settings.version.major
-            ));
+    match sql::connect(&record.url()) {
+        Ok(mut connection) => {
+            let release = sql::release(&mut connection)?;
+            let provider = record.provider.unwrap_or_else(|| server.guess_provider());
+            record.ran(provider, &release);
+            state::write(&server.file, &record)?;
+            server.up(record.url(), provider, &release, false)
         }
-        settings.version.major = major;
-        settings.version.explicit = true;
-        settings.provider = record.provider;
-        settings.image = settings.image.or_else(|| record.image.clone());
+        Err(_) => server.start(settings, record),
     }
-    // Somebody else may have taken the port while the server was down.
-    if TcpListener::bind((Ipv4Addr::LOCALHOST, record.port)).is_err() {
-        record.port = native::free_port()?;
-    }
-    // Before the start: a start that is killed half-way must not leave a server whose password nobody knows.
-    state::write(&server.file, &record)?;
-    let order = Order {
-        key: server.key.clone(),
-        name: "dev".to_owned(),
-        workspace: server.workspace.clone(),
-        password: record.password.clone(),
-        lifetime: Lifetime::Durable { port: record.port },
-        settings: SETTINGS.to_vec(),
-    };
-    let started =
-        provider::start(&settings, &order).context("failed to start the development server")?;
-    let release = sql::release(&mut sql::connect(&started.url)?)?;
-    record.provider = Some(started.provider);
-    record.image = settings
-        .image
-        .filter(|_| matches!(started.handle, Handle::Container(_)));
-    record.release(&release);
-    state::write(&server.file, &record)?;
-    let data = server.data(started.provider)?;
-    Ok(Up {
-        url: started.url.into(),
-        provider: started.provider,
-        version: release.to_string(),
-        started: true,
-        data,
-    })
 }
 
 /// Stops the durable server of a workspace; removes its data if `wipe`.
@@ -169,7 +126,7 @@ pub fn up(workspace: &Path, version: Option<&str>) -> Result<Up> {
 pub fn down(workspace: &Path, wipe: bool) -> Result<Down> {
     let server = Place::of(workspace)?;
     let lock = Lock::take(&server.file)?;
-    let Some(record) = state::read::<Record>(&server.file)? else {
+    let Some(record) = state::read::<DevRecord>(&server.file)? else {
         lock.forget()?;
         return Ok(Down {
             stopped: false,
@@ -198,7 +155,7 @@ pub fn down(workspace: &Path, wipe: bool) -> Result<Down> {
     Ok(Down {
         stopped,
         wiped: wipe,
-        url: wipe.then(|| provider::url(&record.password, record.port).into()),
+        url: wipe.then(|| record.url().into()),
     })
 }
 
@@ -209,7 +166,7 @@ pub fn down(workspace: &Path, wipe: bool) -> Result<Down> {
 /// The record can't be read.
 pub fn status(workspace: &Path) -> Result<Status> {
     let server = Place::of(workspace)?;
-    let Some(record) = state::read::<Record>(&server.file)? else {
+    let Some(record) = state::read::<DevRecord>(&server.file)? else {
         return Ok(Status {
             running: false,
             url: None,
@@ -218,7 +175,7 @@ pub fn status(workspace: &Path) -> Result<Status> {
             data: None,
         });
     };
-    let url = provider::url(&record.password, record.port);
+    let url = record.url();
     let running = sql::connect(&url).is_ok();
     Ok(Status {
         running,
@@ -233,7 +190,7 @@ pub fn status(workspace: &Path) -> Result<Status> {
 }
 
 /// Refuses to start another server beside the data that there is.
-fn check(record: &Record, settings: &Settings) -> Result<()> {
+fn check(record: &DevRecord, settings: &Settings) -> Result<()> {
     let remedy = "back it up and remove it with `local-postgres dev down --wipe`";
     if let (Some(has), Some(wanted)) = (record.provider, settings.provider)
         && has != wanted
@@ -280,8 +237,8 @@ impl Place {
         })
     }
 
-    fn new_record(&self, image: Option<String>) -> Result<Record> {
-        Ok(Record {
+    fn new_record(&self, image: Option<String>) -> Result<DevRecord> {
+        Ok(DevRecord {
             workspace: self.workspace.clone(),
             password: Uuid::new_v4().simple().to_string(),
             port: native::free_port()?,
@@ -289,6 +246,56 @@ impl Place {
             major: None,
             image,
             version: None,
+        })
+    }
+
+    /// Starts the server, with what its data wants where there is some.
+    fn start(&self, mut settings: Settings, mut record: DevRecord) -> Result<Up> {
+        if let Some(major) = record.major {
+            if major != settings.version.major {
+                order::note(&format!(
+                    "staying on PostgreSQL {}, the version of this workspace's data, not {}",
+                    record.shown_version(major),
+                    settings.version.major
+                ));
+            }
+            settings.version.major = major;
+            settings.version.explicit = true;
+            settings.provider = record.provider;
+            settings.image = settings.image.or_else(|| record.image.clone());
+        }
+        // Somebody else may have taken the port while the server was down.
+        if TcpListener::bind((Ipv4Addr::LOCALHOST, record.port)).is_err() {
+            record.port = native::free_port()?;
+        }
+        // Before the start: a start that is killed half-way must not leave a server whose password nobody knows.
+        state::write(&self.file, &record)?;
+        let order = Order {
+            key: self.key.clone(),
+            name: "dev".to_owned(),
+            workspace: self.workspace.clone(),
+            password: record.password.clone(),
+            lifetime: Lifetime::Durable { port: record.port },
+            settings: SETTINGS.to_vec(),
+        };
+        let started =
+            provider::start(&settings, &order).context("failed to start the development server")?;
+        let release = sql::release(&mut sql::connect(&started.url)?)?;
+        record.image = settings
+            .image
+            .filter(|_| matches!(started.handle, Handle::Container(_)));
+        record.ran(started.provider, &release);
+        state::write(&self.file, &record)?;
+        self.up(started.url, started.provider, &release, true)
+    }
+
+    fn up(&self, url: Url, provider: Provider, release: &Release, started: bool) -> Result<Up> {
+        Ok(Up {
+            url: url.into(),
+            provider,
+            version: release.to_string(),
+            started,
+            data: self.data(provider)?,
         })
     }
 

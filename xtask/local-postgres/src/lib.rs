@@ -8,6 +8,7 @@ pub mod dev;
 mod docker;
 pub mod manage;
 mod native;
+mod order;
 mod provider;
 mod records;
 mod release;
@@ -17,11 +18,13 @@ mod settings;
 mod sql;
 mod state;
 mod template;
+mod variable;
 mod workspace;
 
 pub use database::TestDatabase;
 pub use server::Server;
-pub use settings::{Provider, SettingsError};
+pub use settings::Provider;
+pub use variable::SettingsError;
 
 // Linked for their features: libpq and OpenSSL are built in.
 use openssl_sys as _;

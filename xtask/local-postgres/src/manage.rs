@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
-use crate::provider::Handle;
+use crate::order::Handle;
 use crate::server::Server;
 use crate::settings::{Provider, Settings};
 use crate::state::Lock;

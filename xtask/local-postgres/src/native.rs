@@ -15,7 +15,7 @@ use rustix::process::{Pid, Signal};
 use uuid::Uuid;
 
 use crate::binaries::{Binaries, ServerUser};
-use crate::provider::{self, Handle, Lifetime, Order, SCRIPT, Started};
+use crate::order::{self, Handle, Lifetime, Order, Started};
 use crate::release::Release;
 use crate::settings::{Provider, Settings};
 use crate::state;
@@ -32,15 +32,14 @@ const STOP_TIMEOUT: Duration = Duration::from_secs(60);
 pub(crate) fn start(settings: &Settings, order: &Order) -> Result<(Started, Release)> {
     let user = ServerUser::find()?;
     let binaries = Binaries::find(settings, &user)?;
-    provider::check_version(
+    order::check_version(
         settings,
         &binaries.release,
         &format!("the one in `{}`", binaries.folder.display()),
     )?;
     remove_leftovers();
     let folder = folder(order)?;
-    state::private_folder(&folder, 0o700)?;
-    user.own(&folder)?;
+    make_folder(&folder, &user)?;
 
     // A port that is free now may be taken a moment later: then the server says so and the next one is tried.
     let mut attempt = 0;
@@ -51,44 +50,37 @@ pub(crate) fn start(settings: &Settings, order: &Order) -> Result<(Started, Rele
             Lifetime::Idle(_) => free_port()?,
         };
         let mut server = Process::spawn(&binaries, &user, order, &folder, port)?;
-        let url = provider::url(&order.password, port);
-        match provider::wait_until_ready(&url, || server.check()) {
-            Ok(_) => {
-                let handle = Handle::Process {
-                    pid: server.child.id(),
-                    folder,
-                };
-                return Ok((
-                    Started {
-                        provider: Provider::Native,
-                        url,
-                        handle,
-                    },
-                    binaries.release,
-                ));
-            }
-            Err(error) => {
-                let log = fs::read_to_string(folder.join("log")).unwrap_or_default();
-                server.end();
-                if let Lifetime::Idle(_) = order.lifetime {
-                    let _ = remove(&folder);
-                }
-                let taken =
-                    log.contains("could not bind") && matches!(order.lifetime, Lifetime::Idle(_));
-                if taken && attempt < 5 {
-                    state::private_folder(&folder, 0o700)?;
-                    user.own(&folder)?;
-                    continue;
-                }
-                return Err(
-                    anyhow!("{error:#}; {}", provider::log_tail(&log)).context(format!(
-                        "failed to start PostgreSQL of `{}`",
-                        binaries.folder.display()
-                    )),
-                );
+        let url = order::url(&order.password, port);
+        let Err(error) = order::wait_until_ready(&url, || server.check()) else {
+            let pid = server.child.id();
+            let started = Started {
+                provider: Provider::Native,
+                url,
+                handle: Handle::Process { pid, folder },
+            };
+            return Ok((started, binaries.release));
+        };
+        let log = fs::read_to_string(folder.join("log")).unwrap_or_default();
+        server.end();
+        if let Lifetime::Idle(_) = order.lifetime {
+            let _ = remove(&folder);
+            if log.contains("could not bind") && attempt < 5 {
+                make_folder(&folder, &user)?;
+                continue;
             }
         }
+        return Err(
+            anyhow!("{error:#}; {}", order::log_tail(&log)).context(format!(
+                "failed to start PostgreSQL of `{}`",
+                binaries.folder.display()
+            )),
+        );
     }
+}
+
+fn make_folder(folder: &Path, user: &ServerUser) -> Result<()> {
+    state::private_folder(folder, 0o700)?;
+    user.own(folder)
 }
 
 /// A port of 127.0.0.1 that nobody listens at.
@@ -298,34 +290,17 @@ impl Process {
         port: u16,
     ) -> Result<Self> {
         let log = log_file(&folder.join("log"))?;
-        // Shared memory in the server's folder goes with it, even after a kill -9.
-        let memory: &[&str] = match order.lifetime {
-            Lifetime::Idle(_) => &["-c", "dynamic_shared_memory_type=mmap"],
-            Lifetime::Durable { .. } => &[],
-        };
-        let mut command = user.command(Path::new("sh"));
+        let mut arguments = order.command(&script_name(folder), "127.0.0.1");
+        if let Lifetime::Idle(_) = order.lifetime {
+            // Shared memory in the server's folder goes with it, even after a kill -9.
+            arguments.extend(["-c", "dynamic_shared_memory_type=mmap"].map(str::to_owned));
+        }
+        let mut command = user.command(Path::new(&arguments[0]));
         command
-            .arg("-c")
-            .arg(SCRIPT)
-            .arg(script_name(folder))
-            .args([
-                "-c",
-                "listen_addresses=127.0.0.1",
-                "-c",
-                "unix_socket_directories=",
-            ])
-            .args(memory)
-            .args(
-                order
-                    .settings
-                    .iter()
-                    .flat_map(|(name, value)| ["-c".to_owned(), format!("{name}={value}")]),
-            )
+            .args(&arguments[1..])
+            .envs(order.variables(port))
             .env("LP_FOLDER", folder)
             .env("LP_BIN", &binaries.folder)
-            .env("LP_PORT", port.to_string())
-            .env("LP_VERIFIER", order.verifier())
-            .env("LP_IDLE", order.lifetime.idle_seconds().to_string())
             .stdin(Stdio::null())
             .stdout(
                 log.try_clone()

@@ -8,7 +8,7 @@ use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 use url::Url;
 
-use crate::provider::Handle;
+use crate::order::Handle;
 use crate::settings::Provider;
 use crate::sql;
 use crate::state::{self, Lock};

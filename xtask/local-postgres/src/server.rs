@@ -9,14 +9,16 @@ use diesel::connection::SimpleConnection;
 use url::Url;
 use uuid::Uuid;
 
-use crate::provider::{self, Lifetime, Order, SCRIPT};
+use crate::order::{self, Lifetime, Order, SCRIPT};
 use crate::records::{self, Record};
 use crate::release::Release;
 use crate::settings::{Provider, Settings};
 use crate::state::{self, Lock};
 use crate::workspace::{self, Package};
-use crate::{clones, sql};
+use crate::{provider, sql};
 
+/// First key of the locks of live runs: "lpg" in ASCII.
+pub(crate) const LOCK_CLASS: i32 = 0x006c_7067;
 /// What makes a throw-away server fast, and nothing that changes what SQL means. Figures: the PostgreSQL manual,
 /// "Non-Durable Settings".
 pub(crate) const FAST: [(&str, &str); 16] = [
@@ -99,7 +101,7 @@ impl Server {
         if let Some(url) = &settings.url {
             let connection = sql::connect(url).context("failed to use LOCAL_POSTGRES_URL")?;
             let server = Self::open(url.clone(), Provider::Url, connection)?;
-            provider::check_version(
+            order::check_version(
                 &settings,
                 &server.release,
                 "the server of LOCAL_POSTGRES_URL",
@@ -156,7 +158,7 @@ impl Server {
 
     fn open(url: Url, provider: Provider, mut session: PgConnection) -> Result<Self> {
         let release = sql::release(&mut session)?;
-        let run = clones::announce(&mut session)?;
+        let run = announce(&mut session)?;
         Ok(Self {
             url,
             provider,
@@ -221,6 +223,15 @@ impl Server {
     pub(crate) fn execute(&self, statements: &str) -> Result<()> {
         self.with_session(|session| Ok(session.batch_execute(statements)?))
     }
+}
+
+/// Takes the lock of a new run in this session.
+fn announce(session: &mut PgConnection) -> Result<i32> {
+    let run = (Uuid::new_v4().as_u128() & 0x7fff_ffff) as i32;
+    session.batch_execute(&format!(
+        "SELECT pg_advisory_lock_shared({LOCK_CLASS}, {run})"
+    ))?;
+    Ok(run)
 }
 
 fn guard<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

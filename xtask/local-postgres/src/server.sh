@@ -3,6 +3,7 @@
 # A throw-away server is stopped, and its folder removed, when nobody has been connected for LP_IDLE seconds: no
 # process of the tests has to see to it, so nothing leaks however they die. PostgreSQL's own settings are the arguments.
 #
+#   LP_SCRIPT     this text, which `sh -c 'eval "$LP_SCRIPT"'` runs: lists of processes show arguments in full
 #   LP_FOLDER     holds the data folder; removed by a throw-away server at its end
 #   LP_BIN        PostgreSQL's programs; empty: look for them
 #   LP_PORT       TCP port
@@ -38,7 +39,7 @@ if [ ! -s "$data/PG_VERSION" ]; then
     echo 'host all all all scram-sha-256' >>"$data.new/pg_hba.conf"
     mv "$data.new" "$data"
 fi
-unset LP_VERIFIER
+unset LP_SCRIPT LP_VERIFIER
 
 trap '' HUP
 "$bin/postgres" -D "$data" -p "$LP_PORT" "$@" 2>&1 &
@@ -51,16 +52,27 @@ if [ "$LP_IDLE" = 0 ]; then
     exit "${status:-0}"
 fi
 
-# Somebody is connected: a read of the kernel's table, since a session of our own would count as well.
+# The kernel's tables of connections: a session of our own would count as one.
+sockets=
+for table in /proc/net/tcp /proc/net/tcp6; do [ ! -r "$table" ] || sockets="$sockets $table"; done
 port=$(printf '%04X' "$LP_PORT")
+# Not with `read`, which reads byte by byte: the tables of a busy machine are long. A failure counts as a connection.
 connected() {
-    if [ -r /proc/net/tcp ]; then
-        while read -r _ local _ state _; do
-            if [ "$state" = 01 ] && [ "${local#*:}" = "$port" ]; then return 0; fi
-        done </proc/net/tcp
-        return 1
+    if [ -n "$sockets" ]; then
+        grep -q "^ *[0-9]*: [0-9A-F]*:$port [0-9A-F]*:[0-9A-F]* 01 " $sockets
+    else
+        netstat -an -p tcp | grep -q "[.:]$LP_PORT .*ESTABLISHED"
     fi
-    netstat -an -p tcp | grep -q "[.:]$LP_PORT .*ESTABLISHED"
+    [ $? != 1 ]
+}
+
+# A session that came and went between two looks was a process of the server's, and the kernel counts the page faults
+# of those that have ended. Without such a kernel it is seen if it made or dropped a database, which touches `base`.
+ended=
+used() {
+    before=$ended
+    [ ! -r "/proc/$server/stat" ] || read -r _ _ _ _ _ _ _ _ _ _ ended _ <"/proc/$server/stat" || true
+    [ "$ended" != "$before" ] || [ "$data/base" -nt "$LP_FOLDER/seen" ]
 }
 
 # Nobody needs a checkpoint of data that is about to be removed.
@@ -70,17 +82,22 @@ stop() {
     rm -rf "$LP_FOLDER" 2>/dev/null || true
 }
 
-# Sessions that are shorter than a poll still make or drop a database, which touches `base`.
+nap=
 watch() {
-    trap - TERM INT
-    poll=$((LP_IDLE < 50 ? (LP_IDLE + 9) / 10 : 5))
+    # Its sleep would outlive it.
+    trap 'kill "$nap" 2>/dev/null || true; exit' TERM
+    trap - INT
+    poll=$((LP_IDLE < 300 ? (LP_IDLE + 9) / 10 : 30))
     idle=0
     touch "$LP_FOLDER/seen"
+    used || true
     while kill -0 "$server" 2>/dev/null && [ "$idle" -lt "$LP_IDLE" ]; do
-        sleep "$poll"
+        sleep "$poll" &
+        nap=$!
+        wait "$nap" || true
         # The folder's time says that somebody watches, to those who can't see processes: in other containers.
         touch "$LP_FOLDER" 2>/dev/null || break
-        if connected || [ "$data/base" -nt "$LP_FOLDER/seen" ]; then
+        if used || connected; then
             idle=0
             touch "$LP_FOLDER/seen" 2>/dev/null || break
         else

@@ -13,7 +13,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use sha2::{Digest, Sha256};
 
-use crate::settings::{SettingsError, variable};
+use crate::variable::{SettingsError, variable};
 
 /// Longer than the slowest start, an image pulled within it included.
 const LOCK_TIMEOUT: Duration = Duration::from_secs(600);

@@ -115,7 +115,7 @@ fn build(
         let now = template_name(folder, upto)?;
         anyhow::ensure!(
             now == name,
-            "somebody edited them at the same time; run the tests again"
+            "the files were edited at the same time; run the tests again"
         );
         Ok(())
     });

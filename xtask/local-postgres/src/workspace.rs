@@ -7,7 +7,7 @@ use std::sync::OnceLock;
 
 use anyhow::{Context, Result, bail};
 
-use crate::settings::SettingsError;
+use crate::variable::SettingsError;
 
 /// A package under test.
 #[derive(Debug, Clone)]

@@ -263,7 +263,7 @@ fn the_settings_and_what_else_can_be_looked_at() {
         "settings".to_owned(),
         None,
         Some("services/cv/Cargo.toml".to_owned()),
-        None
+        Some(1)
     )));
     assert!(places.iter().any(|place| place.0 == "root-diesel-toml"));
     // The others stop.
@@ -271,6 +271,90 @@ fn the_settings_and_what_else_can_be_looked_at() {
         .db("status")
         .exits(2)
         .says("does not say whether it has a database");
+}
+
+#[test]
+fn settings_have_lines() {
+    const ARC: &str = "services/arc/Cargo.toml";
+    const CV: &str = "services/cv/Cargo.toml";
+    let head = "[package]\nname = \"cv\"\n\n[package.metadata.db]\n";
+    for (text, lines) in [
+        ("[package]\n# c\nnme = \"cv\"\n".to_owned(), vec![1]),
+        ("# c\n[package]\nname = \"cv\"\n".to_owned(), vec![2]),
+        ("[package]\nname = \"cv\"\n\nx = \n".to_owned(), vec![4]),
+        (
+            "[package]\nname = \"cv\"\n[package.metadata]\ndb = 3\n".to_owned(),
+            vec![4],
+        ),
+        (format!("{head}nme = \"x\"\n"), vec![4, 5]),
+        (format!("{head}name = \"cv_db\"\n\nurl = 3\n"), vec![7]),
+        (
+            format!("{head}name = \"cv_db\"\nurl = \"DATABASE_URL\"\n"),
+            vec![6],
+        ),
+        (
+            format!("{head}url = \"ARC_DATABASE_URL\"\nname = \"arc_db\"\n"),
+            vec![5, 6],
+        ),
+    ] {
+        let files = Files::with(&["arc", "cv"]);
+        files.write(CV, &text);
+        let mut places = files.places();
+        places.retain(|place| place.0 == "settings");
+        let found: Vec<_> = places
+            .into_iter()
+            .map(|place| (place.2.unwrap(), place.3))
+            .collect();
+        let expected: Vec<_> = lines
+            .into_iter()
+            .map(|line| (CV.to_owned(), Some(line)))
+            .collect();
+        assert_eq!(found, expected, "{text}");
+    }
+    let files = Files::with(&["arc"]);
+    files.append(
+        "Cargo.toml",
+        "\n[workspace.metadata.db]\n\nservice = \"x\"\n",
+    );
+    files.write(".env", "ARC_DATABASE_URL=x\n\nnot a variable\n");
+    files.finds(&[
+        ("settings", "", ".env", 3),
+        ("settings", "", "Cargo.toml", 9),
+    ]);
+    // Beside it, one is switched off as any other.
+    files.write(".env", "");
+    let text = files.read(ARC);
+    files.write(
+        ARC,
+        &format!("{text}# db-check-ignore settings: for another tool\nx = 1\n"),
+    );
+    files.finds(&[("settings", "", "Cargo.toml", 9)]);
+}
+
+#[test]
+fn encodings() {
+    let sql = |text: &str| [b"\xef\xbb\xbf", text.as_bytes()].concat();
+    let files = with("");
+    let write = |file: &str, bytes: &[u8]| std::fs::write(files.path(file), bytes).unwrap();
+    // A mark that no editor shows is no part of the text.
+    write(UP, &sql(&format!("{TIMEOUTS}DROP TABLE old;\n")));
+    write(DOWN, &sql("SELECT 1;\n"));
+    write(
+        "services/arc/diesel.toml",
+        &sql(&files.read("services/arc/diesel.toml")),
+    );
+    write(METADATA, &sql("run_in_transaction = true\n"));
+    write(
+        ".env",
+        &sql("ARC_DATABASE_URL=postgres://localhost/arc_db\n"),
+    );
+    files.finds(&[("ban-drop-table", "arc", UP, 3)]);
+    // What no server would take: running refuses it, so it is found.
+    write(UP, b"SELECT 1;\nSELECT '\xe9';\n");
+    let mut places = files.places();
+    places.retain(|place| place.0 == "missing-up");
+    assert_eq!(places[0].3, Some(2));
+    files.db("check --offline").says("is not valid UTF-8");
 }
 
 #[test]
@@ -285,6 +369,7 @@ fn the_paths_in_diesel_toml() {
         ("[migrations_directory]\ndir = \"migrationz\"\n", 2),
         ("[print_schema]\nfile = \"source/schema.rs\"\n", 2),
         ("[print_schema]\nfile = \n", 2),
+        ("\n[migrations_directory]\n", 2),
     ] {
         let files = Files::with(&["arc"]);
         files.write(FILE, text);

@@ -369,7 +369,7 @@ fn text_is_utf8_whatever_the_url_says() {
         "arc",
         "2026-01-03-000000_text",
         "\u{feff}INSERT INTO arc_items VALUES (1, 'é');",
-        "DELETE FROM arc_items;",
+        "\u{feff}DELETE FROM arc_items;",
     );
     workspace.db("create").exits(0);
     workspace.db("migrate").exits(0);
@@ -377,6 +377,7 @@ fn text_is_utf8_whatever_the_url_says() {
         workspace.value(&arc, "SELECT length(note) FROM arc_items"),
         "1"
     );
+    workspace.db("revert arc").exits(0);
 }
 
 #[test]

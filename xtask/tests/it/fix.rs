@@ -305,6 +305,19 @@ fn what_only_a_person_can_decide_is_explained() {
 }
 
 #[test]
+fn what_is_allowed_stays() {
+    let files = Files::with(&["arc"]);
+    files.write(".env", "ARC_DATABASE_URL=\n");
+    files.write("alembic.ini", "");
+    files.append(
+        "Cargo.toml",
+        "\n[workspace.metadata.db.allow]\nroot-alembic-ini = \"of another team\"\n",
+    );
+    files.db("fix").exits(0).says("nothing to repair");
+    assert!(files.path("alembic.ini").exists());
+}
+
+#[test]
 fn a_link_is_not_written_through() {
     let files = Files::with(&["arc"]);
     files.write("elsewhere", "x=1\n");

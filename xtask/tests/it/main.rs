@@ -15,6 +15,7 @@ mod plain_diesel;
 mod reading;
 mod readme;
 mod reverting;
+mod runner;
 mod schema;
 mod settings;
 mod shown;

@@ -1,4 +1,3 @@
 //! The service as its users see it.
 
-mod dependencies;
 mod score;

@@ -2,6 +2,7 @@ use arc::models::CareerProfile;
 use arc::{Error, careers};
 use diesel::prelude::*;
 use diesel::sql_types::Text;
+use diesel_migrations::MigrationHarness as _;
 use local_postgres::TestDatabase;
 use serde_json::json;
 use uuid::Uuid;
@@ -14,13 +15,17 @@ fn profile(headline: &str) -> CareerProfile {
     }
 }
 
+fn version(conn: &mut PgConnection, user: Uuid) -> i64 {
+    careers::find(conn, user).unwrap().unwrap().version
+}
+
 #[test]
 fn a_profile_comes_back_as_it_was_stored() {
     let db = TestDatabase::new();
     let conn = &mut db.connection();
     let user = Uuid::new_v4();
     let created = careers::create(conn, user, &profile("engineer")).unwrap();
-    assert_eq!(created.version, 1);
+    assert!(created.version > 0);
     assert_eq!(created.profile, profile("engineer"));
     assert_eq!(careers::find(conn, user).unwrap(), Some(created));
     assert_eq!(careers::find(conn, Uuid::new_v4()).unwrap(), None);
@@ -40,43 +45,75 @@ fn an_update_from_an_old_version_is_a_conflict() {
     let db = TestDatabase::new();
     let conn = &mut db.connection();
     let user = crate::user(conn);
+    let read = version(conn, user);
 
-    let first = careers::update(conn, user, 1, &profile("first")).unwrap();
-    assert_eq!(first.version, 2);
+    let first = careers::update(conn, user, read, &profile("first")).unwrap();
+    assert!(first.version > read);
     assert!(first.updated_at > first.created_at);
 
-    let second = careers::update(conn, user, 1, &profile("second")).unwrap_err();
+    let second = careers::update(conn, user, read, &profile("second")).unwrap_err();
     assert_eq!(
         second.to_string(),
-        format!("the data of user {user} is at version 2, the change was made from 1")
+        format!(
+            "the data of user {user} is at version {}, the change was made from {read}",
+            first.version
+        )
     );
     assert_eq!(careers::find(conn, user).unwrap(), Some(first));
 }
 
 #[test]
+fn an_update_from_before_a_deletion_is_a_conflict() {
+    let db = TestDatabase::new();
+    let conn = &mut db.connection();
+    let user = crate::user(conn);
+    let read = version(conn, user);
+    careers::delete(conn, user).unwrap();
+    careers::create(conn, user, &profile("new")).unwrap();
+    let stale = careers::update(conn, user, read, &profile("stale"));
+    assert!(matches!(stale, Err(Error::Conflict { .. })), "{stale:?}");
+}
+
+/// The count goes on where the versions of before have come to.
+#[test]
+fn a_version_of_before_is_not_used_again() {
+    let db = TestDatabase::at("20261005084500");
+    let conn = &mut db.connection();
+    let user = Uuid::new_v4();
+    diesel::sql_query("INSERT INTO user_arc_data (user_id, version) VALUES ($1, 5000)")
+        .bind::<diesel::sql_types::Uuid, _>(user)
+        .execute(conn)
+        .unwrap();
+    conn.run_pending_migrations(arc::MIGRATIONS).unwrap();
+    assert_eq!(version(conn, user), 5000);
+    careers::delete(conn, user).unwrap();
+    let created = careers::create(conn, user, &profile("new")).unwrap();
+    assert!(created.version > 5000, "{}", created.version);
+}
+
+#[test]
 fn of_many_updates_from_one_version_one_wins() {
     let db = TestDatabase::new();
-    let user = crate::user(&mut db.connection());
+    let conn = &mut db.connection();
+    let user = crate::user(conn);
+    let read = version(conn, user);
     let results: Vec<_> = std::thread::scope(|scope| {
         let writers: Vec<_> = (0..8)
             .map(|n| {
                 let mut conn = db.connection();
                 let profile = profile(&format!("writer {n}"));
-                scope.spawn(move || careers::update(&mut conn, user, 1, &profile))
+                scope.spawn(move || careers::update(&mut conn, user, read, &profile))
             })
             .collect();
         writers.into_iter().map(|w| w.join().unwrap()).collect()
     });
     assert_eq!(results.iter().filter(|r| r.is_ok()).count(), 1);
-    let conflicts = results.iter().filter(|r| {
-        matches!(
-            r,
-            Err(Error::Conflict {
-                expected: 1,
-                actual: 2,
-                ..
-            })
-        )
+    let now = version(conn, user);
+    let conflicts = results.iter().filter(|r| match r {
+        Err(Error::Conflict {
+            expected, actual, ..
+        }) => (*expected, *actual) == (read, now),
+        _ => false,
     });
     assert_eq!(conflicts.count(), 7);
 }
@@ -104,6 +141,24 @@ fn what_a_newer_version_stored_survives_an_update() {
     let updated = careers::update(conn, user, data.version, &data.profile).unwrap();
     assert_eq!(updated.profile.headline, "senior engineer");
     assert_eq!(updated.profile.other["salary"], json!({ "from": 90000 }));
+}
+
+#[test]
+fn a_null_in_the_profile_is_as_if_nothing_were_said() {
+    let db = TestDatabase::new();
+    let conn = &mut db.connection();
+    let user = crate::user(conn);
+    for json in [
+        r#"{"headline": null, "summary": null, "target_titles": null, "skills": null}"#,
+        r#"{"headline": "", "target_titles": [null], "skills": [null]}"#,
+    ] {
+        diesel::sql_query("UPDATE user_arc_data SET profile = $1::jsonb")
+            .bind::<Text, _>(json)
+            .execute(conn)
+            .unwrap();
+        let data = careers::find(conn, user).unwrap().unwrap();
+        assert_eq!(data.profile, CareerProfile::default(), "{json}");
+    }
 }
 
 #[test]

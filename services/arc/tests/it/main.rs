@@ -1,8 +1,11 @@
 //! The data layer against a real server: every test has a database of its own.
 
 mod careers;
+#[cfg(unix)]
+mod process;
 mod tasks;
 mod work;
+mod worker;
 
 use arc::models::CareerProfile;
 use diesel::PgConnection;

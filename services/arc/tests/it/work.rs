@@ -45,6 +45,23 @@ fn a_job_cannot_end_before_it_starts() {
 }
 
 #[test]
+fn a_job_has_a_company_and_a_title() {
+    let db = TestDatabase::new();
+    let conn = &mut db.connection();
+    let user = crate::user(conn);
+    for blank in ["", " ", "\t\n"] {
+        let mut new = job(user, "2020-01-01", None);
+        new.company = blank;
+        let result = work::add(conn, &new);
+        assert!(matches!(result, Err(Error::Blank("company"))), "{result:?}");
+        let mut new = job(user, "2020-01-01", None);
+        new.title = blank;
+        let result = work::add(conn, &new);
+        assert!(matches!(result, Err(Error::Blank("title"))), "{result:?}");
+    }
+}
+
+#[test]
 fn a_job_belongs_to_a_user_with_career_data() {
     let db = TestDatabase::new();
     let conn = &mut db.connection();

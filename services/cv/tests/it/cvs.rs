@@ -3,12 +3,15 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use chrono::NaiveDate;
 use cv::models::{
-    Certification, Content, Education, Experience, Heading, Language, Project, Skill,
+    Certification, Content, Education, Experience, Heading, Language, Level, Project, Skill,
 };
 use cv::{Error, cvs, schema};
 use diesel::connection::{Instrumentation, InstrumentationEvent};
 use diesel::prelude::*;
+use diesel::result::DatabaseErrorKind::CheckViolation;
+use diesel::result::Error::DatabaseError;
 use diesel::sql_types::BigInt;
+use diesel_migrations::MigrationHarness as _;
 use local_postgres::TestDatabase;
 use uuid::Uuid;
 
@@ -17,7 +20,7 @@ fn date(text: &str) -> NaiveDate {
 }
 
 /// A CV with `n` rows in every section, the last in the alphabet first.
-fn content(title: &str, n: usize) -> Content {
+pub(crate) fn content(title: &str, n: usize) -> Content {
     let names = || (0..n).rev().map(|n| format!("{title} {n:03}"));
     let (start, end) = (date("2020-01-01"), date("2024-12-31"));
     Content {
@@ -53,7 +56,7 @@ fn content(title: &str, n: usize) -> Content {
         languages: names()
             .map(|name| Language {
                 name,
-                level: "C1".into(),
+                level: Level::C1,
             })
             .collect(),
         projects: names()
@@ -93,8 +96,8 @@ fn a_cv_comes_back_as_it_was_stored() {
     for n in [0, 1, 12] {
         let content = content("backend", n);
         let id = cvs::create(conn, user, &content).unwrap();
-        let cv = cvs::load(conn, id).unwrap();
-        assert_eq!((cv.id, cv.user_id), (id, user));
+        let cv = cvs::load(conn, user, id).unwrap();
+        assert_eq!((cv.id, cv.user_id, cv.version), (id, user, 1));
         assert_eq!(cv.content, content);
     }
 }
@@ -118,7 +121,10 @@ fn the_cvs_of_a_user_come_with_their_own_sections_the_last_changed_first() {
         loaded(conn),
         [(new, content("new", 3)), (old, content("old", 3))]
     );
-    cvs::replace(conn, old, &content("newest", 2)).unwrap();
+    assert_eq!(
+        cvs::replace(conn, user, old, 1, &content("newest", 2)).unwrap(),
+        2
+    );
     assert_eq!(
         loaded(conn),
         [(old, content("newest", 2)), (new, content("new", 3))]
@@ -154,96 +160,83 @@ fn the_number_of_queries_does_not_grow() {
         counter.0.load(Ordering::Relaxed)
     };
     let counts = [
-        queries(&mut |conn| drop(cvs::load(conn, short).unwrap())),
-        queries(&mut |conn| drop(cvs::load(conn, long).unwrap())),
+        queries(&mut |conn| drop(cvs::load(conn, few, short).unwrap())),
+        queries(&mut |conn| drop(cvs::load(conn, many, long).unwrap())),
         queries(&mut |conn| drop(cvs::load_all(conn, few).unwrap())),
         queries(&mut |conn| assert_eq!(cvs::load_all(conn, many).unwrap().len(), 10)),
     ];
-    // BEGIN, the CVs, six sections, COMMIT.
-    assert_eq!(counts, [9; 4]);
+    // The CVs, six sections, the versions.
+    assert_eq!(counts, [8; 4]);
 }
 
-#[test]
-fn a_cv_is_read_in_one_state() {
-    let db = TestDatabase::new();
-    let conn = &mut db.connection();
-    let states = [content("old", 5), content("new", 7)];
-    let id = cvs::create(conn, Uuid::new_v4(), &states[0]).unwrap();
-    std::thread::scope(|scope| {
-        let mut conn = db.connection();
-        let writer = scope.spawn({
-            let states = &states;
-            move || {
-                for n in 0..60 {
-                    cvs::replace(&mut conn, id, &states[n % 2]).unwrap();
-                }
-            }
-        });
-        let conn = &mut db.connection();
-        while !writer.is_finished() {
-            assert!(states.contains(&cvs::load(conn, id).unwrap().content));
-        }
-    });
+fn early() -> Option<NaiveDate> {
+    Some(date("2019-12-31"))
 }
 
-#[test]
-fn two_writers_of_one_cv_take_turns() {
-    let db = TestDatabase::new();
-    let conn = &mut db.connection();
-    let id = cvs::create(conn, Uuid::new_v4(), &content("first", 5)).unwrap();
-    std::thread::scope(|scope| {
-        for n in 0..4 {
-            let mut conn = db.connection();
-            scope.spawn(move || {
-                for _ in 0..5 {
-                    cvs::replace(&mut conn, id, &content("next", n)).unwrap();
-                }
-            });
-        }
-    });
-    let last = cvs::load(conn, id).unwrap().content;
-    assert_eq!(last, content("next", last.skills.len()));
-}
+type Break = fn(&mut Content);
+
+/// What breaks which rule.
+const BROKEN: [(&str, Break); 17] = [
+    ("cvs_title_check", |cv| cv.heading.title.clear()),
+    ("cvs_title_check", |cv| cv.heading.title = " ".into()),
+    ("cvs_full_name_check", |cv| {
+        cv.heading.full_name = "\t".into();
+    }),
+    ("experiences_company_check", |cv| {
+        cv.experiences[1].company.clear();
+    }),
+    ("experiences_title_check", |cv| {
+        cv.experiences[1].title = " ".into();
+    }),
+    ("educations_institution_check", |cv| {
+        cv.educations[1].institution.clear();
+    }),
+    ("educations_degree_check", |cv| {
+        cv.educations[1].degree = " ".into();
+    }),
+    ("skills_name_check", |cv| cv.skills[1].name = " ".into()),
+    ("languages_name_check", |cv| {
+        cv.languages[1].name = " ".into();
+    }),
+    ("projects_name_check", |cv| cv.projects[1].name = " ".into()),
+    ("certifications_issuer_check", |cv| {
+        cv.certifications[1].issuer.clear();
+    }),
+    ("experiences_dates_check", |cv| {
+        cv.experiences[1].ended_on = early();
+    }),
+    ("educations_dates_check", |cv| {
+        cv.educations[1].ended_on = early();
+    }),
+    ("skills_years_check", |cv| cv.skills[1].years = Some(-1)),
+    ("certifications_name_check", |cv| {
+        cv.certifications[1].name = " ".into();
+    }),
+    ("projects_url_check", |cv| {
+        cv.projects[1].url = Some("javascript:alert(1)".into());
+    }),
+    ("certifications_dates_check", |cv| {
+        cv.certifications[1].expires_on = early();
+    }),
+];
 
 #[test]
 fn a_cv_that_breaks_a_rule_is_not_stored_in_part() {
     let db = TestDatabase::new();
     let conn = &mut db.connection();
     let good = content("good", 2);
-    let id = cvs::create(conn, Uuid::new_v4(), &good).unwrap();
+    let user = Uuid::new_v4();
+    let id = cvs::create(conn, user, &good).unwrap();
 
-    fn early() -> Option<NaiveDate> {
-        Some(date("2019-12-31"))
-    }
-    type Break = fn(&mut Content);
-    let broken: [(&str, Break); 7] = [
-        ("cvs_title_check", |cv| cv.heading.title.clear()),
-        ("experiences_dates_check", |cv| {
-            cv.experiences[1].ended_on = early();
-        }),
-        ("educations_dates_check", |cv| {
-            cv.educations[1].ended_on = early();
-        }),
-        ("skills_years_check", |cv| cv.skills[1].years = Some(-1)),
-        ("languages_level_check", |cv| {
-            cv.languages[1].level = "good".into();
-        }),
-        ("projects_url_check", |cv| {
-            cv.projects[1].url = Some("javascript:alert(1)".into());
-        }),
-        ("certifications_dates_check", |cv| {
-            cv.certifications[1].expires_on = early();
-        }),
-    ];
-    for (rule, breaks) in broken {
+    for (rule, breaks) in BROKEN {
         let mut content = content("broken", 2);
         breaks(&mut content);
-        let result = cvs::replace(conn, id, &content);
+        let result = cvs::replace(conn, user, id, 1, &content);
         assert!(
             matches!(&result, Err(Error::Invalid { rule: broken }) if broken == rule),
             "{rule}: {result:?}"
         );
-        assert_eq!(cvs::load(conn, id).unwrap().content, good);
+        assert_eq!(cvs::load(conn, user, id).unwrap().content, good);
         cvs::create(conn, Uuid::new_v4(), &content).unwrap_err();
     }
     let stored: i64 = schema::cvs::table.count().get_result(conn).unwrap();
@@ -251,14 +244,78 @@ fn a_cv_that_breaks_a_rule_is_not_stored_in_part() {
 }
 
 #[test]
+fn every_level_comes_back_and_no_other_is_stored() {
+    let db = TestDatabase::new();
+    let conn = &mut db.connection();
+    let user = Uuid::new_v4();
+    let levels = [
+        Level::A1,
+        Level::A2,
+        Level::B1,
+        Level::B2,
+        Level::C1,
+        Level::C2,
+        Level::Native,
+    ];
+    let mut content = content("polyglot", levels.len());
+    for (language, level) in content.languages.iter_mut().zip(levels) {
+        language.level = level;
+    }
+    let id = cvs::create(conn, user, &content).unwrap();
+    assert_eq!(cvs::load(conn, user, id).unwrap().content, content);
+    assert!(levels.is_sorted());
+
+    let result = diesel::sql_query("UPDATE languages SET level = 'good'").execute(conn);
+    assert!(
+        matches!(result, Err(DatabaseError(CheckViolation, _))),
+        "{result:?}"
+    );
+}
+
+/// What was stored before blank text was refused.
+#[test]
+fn blank_text_of_before_is_filled() {
+    let db = TestDatabase::at("20261007090000");
+    let conn = &mut db.connection();
+    let user = Uuid::new_v4();
+    diesel::sql_query(
+        "WITH cv AS (
+             INSERT INTO cvs (user_id, title, full_name) VALUES ($1, ' ', 'Ann Lee') RETURNING id
+         )
+         INSERT INTO experiences (cv_id, position, company, title, started_on)
+         SELECT id, 0, '', 'engineer', '2020-01-01' FROM cv",
+    )
+    .bind::<diesel::sql_types::Uuid, _>(user)
+    .execute(conn)
+    .unwrap();
+    conn.run_pending_migrations(cv::MIGRATIONS).unwrap();
+
+    let cv = cvs::load_all(conn, user).unwrap().remove(0);
+    assert_eq!(cv.version, 1);
+    let Heading {
+        title, full_name, ..
+    } = &cv.content.heading;
+    assert_eq!((&**title, &**full_name), ("unknown", "Ann Lee"));
+    let Experience { company, title, .. } = &cv.content.experiences[0];
+    assert_eq!((&**company, &**title), ("unknown", "engineer"));
+}
+
+#[test]
 fn a_cv_goes_with_all_it_says() {
     let db = TestDatabase::new();
     let conn = &mut db.connection();
-    let id = cvs::create(conn, Uuid::new_v4(), &content("first", 2)).unwrap();
-    cvs::create(conn, Uuid::new_v4(), &content("second", 1)).unwrap();
+    let user = Uuid::new_v4();
+    let id = cvs::create(conn, user, &content("first", 3)).unwrap();
+    cvs::create(conn, user, &content("second", 1)).unwrap();
+    let version = cvs::replace(conn, user, id, 1, &content("first", 2)).unwrap();
     assert_eq!(rows(conn), 18);
-    assert!(cvs::delete(conn, id).unwrap());
-    assert!(!cvs::delete(conn, id).unwrap());
+    let stale = cvs::delete(conn, user, id, 1);
+    assert!(
+        matches!(stale, Err(Error::Conflict { actual: 2, .. })),
+        "{stale:?}"
+    );
+    assert!(cvs::delete(conn, user, id, version).unwrap());
+    assert!(!cvs::delete(conn, user, id, version).unwrap());
     assert_eq!(rows(conn), 6);
 }
 
@@ -266,11 +323,12 @@ fn a_cv_goes_with_all_it_says() {
 fn a_cv_that_is_not_there_is_said_so() {
     let db = TestDatabase::new();
     let conn = &mut db.connection();
+    let user = Uuid::new_v4();
     assert_eq!(
-        cvs::load(conn, 7).unwrap_err().to_string(),
-        "there is no CV 7"
+        cvs::load(conn, user, 7).unwrap_err().to_string(),
+        "the user has no CV 7"
     );
-    let replaced = cvs::replace(conn, 7, &content("first", 1));
+    let replaced = cvs::replace(conn, user, 7, 1, &content("first", 1));
     assert!(matches!(replaced, Err(Error::UnknownCv(7))), "{replaced:?}");
     assert_eq!(rows(conn), 0);
     assert_eq!(cvs::load_all(conn, Uuid::new_v4()).unwrap(), []);

@@ -1,6 +1,7 @@
 //! The data layer against a real server: every test has a database of its own.
 
 mod cvs;
+mod versions;
 
 use diesel::migration::{Migration, MigrationSource};
 use diesel::pg::Pg;

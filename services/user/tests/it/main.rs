@@ -1,6 +1,7 @@
 //! The data layer against a real server: every test has a database of its own.
 
 mod credits;
+mod ledger;
 mod profiles;
 
 use diesel::migration::{Migration, MigrationSource};

@@ -52,6 +52,25 @@ fn what_is_no_address_is_refused() {
 }
 
 #[test]
+fn a_blank_name_is_refused() {
+    let db = TestDatabase::new();
+    let conn = &mut db.connection();
+    let ann = profiles::register(conn, "ann@example.org", "Ann").unwrap();
+    for name in ["", " ", "\n"] {
+        let change = ProfileChange {
+            name: Some(name),
+            ..ProfileChange::default()
+        };
+        for result in [
+            profiles::register(conn, "bob@example.org", name),
+            profiles::update(conn, ann.id, &change),
+        ] {
+            assert!(matches!(result, Err(Error::InvalidName)), "{result:?}");
+        }
+    }
+}
+
+#[test]
 fn a_change_leaves_the_rest() {
     let db = TestDatabase::new();
     let conn = &mut db.connection();

@@ -11,13 +11,13 @@ use crate::adopt::pg_dump::{Drops, PgDump};
 use crate::adopt::proof::{Proof, prove};
 use crate::adopt::script::{Roles, Script};
 use crate::app::App;
-use crate::check::offline;
 use crate::database::guard::Purpose;
 use crate::database::state::State;
 use crate::database::target::{Target, Visit};
-use crate::migrations::{Migration, declared_folder, version};
+use crate::migrations::{Migration, version};
 use crate::ui::failure::{Failure, Kind, Result};
 use crate::ui::report::{NOTE, Report};
+use crate::workspace::diesel_toml::DieselToml;
 
 /// The name of the migration, behind its version.
 const NAME: &str = "initial_schema";
@@ -28,7 +28,7 @@ const NAME: &str = "initial_schema";
 /// The service has migrations, its database is empty or another service's, or what would be written does not make the
 /// same database; then no file was written.
 pub(crate) fn run(app: &App, service: &str, accept: bool) -> Result<Report, Vec<Failure>> {
-    let folder = declared_folder(app.workspace.service(service)?)?;
+    let folder = DieselToml::read(app.workspace.service(service)?).declared_folder()?;
     let made = Folder::make(&folder)?;
     let targets = app.targets_to_write(&[service.to_owned()])?;
     let written = app.visit(&targets, Purpose::Adopt, |visit| {
@@ -91,7 +91,7 @@ fn write(mut visit: Visit<'_>, folder: &Path, accept: bool) -> Result<String> {
     step.say("reading the database");
     let mut script = Script::default();
     let live = read(&mut visit, &mut script)?;
-    script.acknowledge(&offline::postgres(&app.workspace));
+    script.acknowledge(&app.workspace.postgres);
     let prefix = version::version(None, SystemTime::now());
     let name = format!("{prefix}_{NAME}");
     script.up = format!("{}\n{}\n", heading(target, &script.notes), script.up);
@@ -99,13 +99,7 @@ fn write(mut visit: Visit<'_>, folder: &Path, accept: bool) -> Result<String> {
         "-- Drops everything that up.sql creates, with all its rows.\n{}\n",
         script.down
     );
-    let migration = Migration {
-        version: prefix.replace('-', ""),
-        folder: folder.join(&name),
-        name,
-        up: script.up.clone(),
-        in_transaction: true,
-    };
+    let migration = Migration::new(folder.join(&name), script.up.clone());
     step.say("trying it on a throw-away server");
     let connection = visit.connection()?;
     let Proof { schema, faults } = prove(app, target, &connection, &live, &migration, &script)?;

@@ -1,8 +1,8 @@
 //! What two snapshots differ in, and how it is shown.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Key, Object, Snapshot};
+use super::{Key, Object};
 
 /// An object that is not the same in two snapshots: only in the one, only in the other, or of another definition.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -14,34 +14,79 @@ pub(crate) struct Difference {
     pub(crate) second: Option<String>,
 }
 
-impl Snapshot {
-    /// What is not the same here and there, in the order of kind and name. Of a table that only one of them has, the
-    /// columns, indexes and so on are not listed.
-    pub(crate) fn diff(&self, other: &Self) -> Vec<Difference> {
-        let keys: BTreeSet<&Key> = self.0.keys().chain(other.0.keys()).collect();
-        let differences =
-            keys.into_iter()
-                .filter_map(|key| match (self.0.get(key), other.0.get(key)) {
-                    (Some(first), None) if self.lacks_parent(first, other) => None,
-                    (None, Some(second)) if other.lacks_parent(second, self) => None,
-                    (Some(first), Some(second)) if first.definition == second.definition => None,
-                    (first, second) => Some(Difference {
-                        key: key.clone(),
-                        first: first.map(|object| object.definition.clone()),
-                        second: second.map(|object| object.definition.clone()),
-                    }),
-                });
+/// The objects that are not the same at two moments, as they were and as they are.
+#[derive(Debug, Default)]
+pub(crate) struct Changes(BTreeMap<Key, Sides>);
+
+type Sides = (Option<Object>, Option<Object>);
+
+impl Changes {
+    pub(super) fn between(first: &BTreeMap<Key, Object>, second: &BTreeMap<Key, Object>) -> Self {
+        let gone = first.keys().filter(|key| !second.contains_key(key));
+        let sides = |key: &Key| (first.get(key).cloned(), second.get(key).cloned());
+        let keys = second.keys().chain(gone);
+        Self(keys.map(|key| (key.clone(), sides(key))).collect()).compact()
+    }
+
+    /// The changes of `keys`, from what they were to what they are.
+    pub(super) fn new(sides: impl IntoIterator<Item = (Key, Sides)>) -> Self {
+        Self(sides.into_iter().collect()).compact()
+    }
+
+    /// These changes and later ones as one.
+    pub(crate) fn then(&self, later: &Self) -> Self {
+        let mut sides = self.0.clone();
+        for (key, (before, after)) in &later.0 {
+            let before = || (before.clone(), None);
+            sides
+                .entry(key.clone())
+                .or_insert_with(before)
+                .1
+                .clone_from(after);
+        }
+        Self(sides).compact()
+    }
+
+    fn compact(mut self) -> Self {
+        let definition = |object: &Option<Object>| object.as_ref().map(|o| o.definition.clone());
+        self.0
+            .retain(|_, (before, after)| definition(before) != definition(after));
+        self
+    }
+
+    /// The objects that were not there before.
+    pub(crate) fn made(&self) -> impl Iterator<Item = &Key> {
+        let made = self.0.iter().filter(|(_, (before, _))| before.is_none());
+        made.map(|(key, _)| key)
+    }
+
+    /// What to tell, in the order of kind and name. Of a table that is only there before or after, the columns, indexes and
+    /// so on are not listed.
+    pub(crate) fn differences(&self) -> Vec<Difference> {
+        let definition = |object: &Object| object.definition.clone();
+        let told = self
+            .0
+            .iter()
+            .filter(|(_, sides)| !self.goes_with_parent(sides));
+        let differences = told.map(|(key, (first, second))| Difference {
+            key: key.clone(),
+            first: first.as_ref().map(definition),
+            second: second.as_ref().map(definition),
+        });
         differences
             .filter(|difference| !is_implied(difference))
             .collect()
     }
 
-    /// Whether the object went with the one that it hangs on.
-    fn lacks_parent(&self, object: &Object, other: &Self) -> bool {
-        object
-            .parent
-            .as_ref()
-            .is_some_and(|parent| self.0.contains_key(parent) && !other.0.contains_key(parent))
+    /// Whether the object came or went with the one that it hangs on.
+    fn goes_with_parent(&self, (first, second): &Sides) -> bool {
+        let ((Some(object), None) | (None, Some(object))) = (first, second) else {
+            return false;
+        };
+        let parent = object.parent.as_ref().and_then(|parent| self.0.get(parent));
+        parent.is_some_and(|(before, after)| {
+            (before.is_some(), after.is_some()) == (first.is_some(), second.is_some())
+        })
     }
 }
 
@@ -130,6 +175,7 @@ fn differing_lines(a: &str, b: &str) -> (String, String) {
 
 #[cfg(test)]
 mod tests {
+    use super::super::Snapshot;
     use super::*;
 
     /// Kind, name, definition; kind and name of the parent.

@@ -1,8 +1,60 @@
--- What belongs to the database as a whole, and what is said of other objects: comments, labels, grants.
+-- What migrations seldom touch: when one of these changes, everything is read.
 
--- extensions
-SELECT NULL AS aspect, 'pg_extension'::regclass::oid AS class, e.oid AS object, 0 AS sub,
-    0::oid AS parent_class, 0::oid AS parent, format('VERSION %s SCHEMA %I', e.extversion, n.nspname) AS definition
+-- operators
+SELECT NULL, 'pg_operator'::regclass, o.oid, 0, 0, 0, concat_ws(' ',
+    'FUNCTION', o.oprcode::oid::regprocedure, 'RETURNS', format_type(o.oprresult, NULL),
+    'COMMUTATOR ' || nullif(o.oprcom, 0)::regoperator, 'NEGATOR ' || nullif(o.oprnegate, 0)::regoperator,
+    'RESTRICT ' || nullif(o.oprrest, 0)::oid::regproc, 'JOIN ' || nullif(o.oprjoin, 0)::oid::regproc,
+    CASE WHEN o.oprcanmerge THEN 'MERGES' END, CASE WHEN o.oprcanhash THEN 'HASHES' END)
+FROM pg_operator o JOIN space s ON s.oid = o.oprnamespace
+WHERE NOT EXISTS (SELECT FROM member m WHERE (m.classid, m.objid) = ('pg_operator'::regclass, o.oid))
+
+UNION ALL -- operator families, with their operators and functions
+SELECT NULL, 'pg_opfamily'::regclass, f.oid, 0, 0, 0,
+    concat_ws(', ',
+        (SELECT string_agg(concat_ws(' ', 'OPERATOR', o.amopstrategy, o.amopopr::regoperator,
+                'ORDER BY ' || (SELECT (pg_identify_object('pg_opfamily'::regclass, nullif(o.amopsortfamily, 0), 0)).identity)),
+            ', ' ORDER BY o.amoplefttype::regtype::text, o.amoprighttype::regtype::text, o.amopstrategy)
+        FROM pg_amop o WHERE o.amopfamily = f.oid),
+        (SELECT string_agg(concat_ws(' ', 'FUNCTION', a.amprocnum, a.amproclefttype::regtype, a.amprocrighttype::regtype,
+            a.amproc::oid::regprocedure), ', ' ORDER BY a.amproclefttype::regtype::text, a.amprocrighttype::regtype::text, a.amprocnum)
+        FROM pg_amproc a WHERE a.amprocfamily = f.oid))
+FROM pg_opfamily f JOIN space s ON s.oid = f.opfnamespace
+WHERE NOT EXISTS (SELECT FROM member m WHERE (m.classid, m.objid) = ('pg_opfamily'::regclass, f.oid))
+
+UNION ALL -- operator classes
+SELECT NULL, 'pg_opclass'::regclass, o.oid, 0, 0, 0, concat_ws(' ',
+    CASE WHEN o.opcdefault THEN 'DEFAULT' END, 'FOR TYPE', format_type(o.opcintype, NULL),
+    'FAMILY', (pg_identify_object('pg_opfamily'::regclass, o.opcfamily, 0)).identity,
+    'STORAGE ' || nullif(o.opckeytype, 0)::regtype)
+FROM pg_opclass o JOIN space s ON s.oid = o.opcnamespace
+WHERE NOT EXISTS (SELECT FROM member m WHERE (m.classid, m.objid) = ('pg_opclass'::regclass, o.oid))
+
+UNION ALL -- casts
+SELECT NULL, 'pg_cast'::regclass, c.oid, 0, 0, 0, concat_ws(' ',
+    CASE c.castmethod WHEN 'f' THEN 'WITH FUNCTION ' || c.castfunc::regprocedure WHEN 'i' THEN 'WITH INOUT' ELSE 'WITHOUT FUNCTION' END,
+    CASE c.castcontext WHEN 'a' THEN 'AS ASSIGNMENT' WHEN 'i' THEN 'AS IMPLICIT' END)
+FROM pg_cast c
+WHERE c.oid >= 16384 AND NOT EXISTS (SELECT FROM member m WHERE (m.classid, m.objid) = ('pg_cast'::regclass, c.oid))
+    -- PostgreSQL makes the cast from a range to its multirange.
+    AND NOT EXISTS (SELECT FROM pg_depend d WHERE (d.classid, d.objid, d.deptype) = ('pg_cast'::regclass, c.oid, 'i'))
+
+UNION ALL -- collations; a copy of "C" is for any encoding, and one by that name for the database's
+SELECT NULL, 'pg_collation'::regclass, c.oid, 0, 0, 0,
+    (SELECT string_agg(key || '=' || value, ' ' ORDER BY key) FROM jsonb_each_text(to_jsonb(c)
+        - 'oid' - 'collname' - 'collnamespace' - 'collowner' - 'collversion' - 'collencoding'))
+FROM pg_collation c JOIN space s ON s.oid = c.collnamespace
+WHERE NOT EXISTS (SELECT FROM member m WHERE (m.classid, m.objid) = ('pg_collation'::regclass, c.oid))
+
+UNION ALL -- conversions
+SELECT NULL, 'pg_conversion'::regclass, c.oid, 0, 0, 0, concat_ws(' ',
+    CASE WHEN c.condefault THEN 'DEFAULT' END, 'FOR', pg_encoding_to_char(c.conforencoding), 'TO',
+    pg_encoding_to_char(c.contoencoding), 'FROM', c.conproc::oid::regprocedure)
+FROM pg_conversion c JOIN space s ON s.oid = c.connamespace
+WHERE NOT EXISTS (SELECT FROM member m WHERE (m.classid, m.objid) = ('pg_conversion'::regclass, c.oid))
+
+UNION ALL -- extensions
+SELECT NULL, 'pg_extension'::regclass, e.oid, 0, 0, 0, format('VERSION %s SCHEMA %I', e.extversion, n.nspname)
 FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace
 
 UNION ALL -- languages
@@ -67,51 +119,3 @@ WHERE NOT EXISTS (SELECT FROM member m WHERE (m.classid, m.objid) = ('pg_foreign
 UNION ALL
 SELECT NULL, 'pg_user_mapping'::regclass, u.umid, 0, 'pg_foreign_server'::regclass, u.srvid, ''
 FROM pg_user_mappings u
-
-UNION ALL -- publications
-SELECT NULL, 'pg_publication'::regclass, p.oid, 0, 0, 0, concat_ws(' ',
-    (SELECT string_agg(key || '=' || value, ' ' ORDER BY key) FROM jsonb_each_text(to_jsonb(p) - 'oid' - 'pubname' - 'pubowner')),
-    {published})
-FROM pg_publication p
-
-UNION ALL -- comments; those of initdb are not ours, but for the one on schema public (oid 2200)
-SELECT 'comment', d.classoid, d.objoid, d.objsubid, d.classoid, d.objoid, d.description
-FROM pg_description d
-WHERE (d.objoid >= 16384 OR (d.objoid = 2200 AND d.classoid = 'pg_namespace'::regclass))
-    AND NOT EXISTS (SELECT FROM member m WHERE (m.classid, m.objid) = (d.classoid, d.objoid))
-
-UNION ALL -- security labels
-SELECT 'security label', l.classoid, l.objoid, l.objsubid, l.classoid, l.objoid, string_agg(l.provider || ': ' || l.label, E'\n')
-FROM pg_seclabel l GROUP BY l.classoid, l.objoid, l.objsubid
-
-UNION ALL -- grants, as far as they are not what a new object has. Who granted is not compared, and the owner has no name.
-SELECT 'grants', a.class, a.object, a.sub, a.class, a.object, g.definition
-FROM (
-    SELECT 'pg_class'::regclass AS class, oid AS object, 0 AS sub, relacl AS acl, relowner AS owner,
-        CASE relkind WHEN 'S' THEN 's' ELSE 'r' END AS type
-        FROM pg_class WHERE relnamespace <> 'information_schema'::regnamespace
-    UNION ALL SELECT 'pg_class'::regclass, c.oid, a.attnum, a.attacl, c.relowner, 'c'
-        FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid WHERE a.attacl IS NOT NULL AND NOT a.attisdropped
-    UNION ALL SELECT 'pg_proc'::regclass, oid, 0, proacl, proowner, 'f' FROM pg_proc
-    UNION ALL SELECT 'pg_namespace'::regclass, oid, 0, nspacl, nspowner, 'n'
-        FROM pg_namespace WHERE nspname <> 'information_schema'
-    UNION ALL SELECT 'pg_type'::regclass, oid, 0, typacl, typowner, 'T' FROM pg_type
-    UNION ALL SELECT 'pg_language'::regclass, oid, 0, lanacl, lanowner, 'l' FROM pg_language
-    UNION ALL SELECT 'pg_foreign_data_wrapper'::regclass, oid, 0, fdwacl, fdwowner, 'F' FROM pg_foreign_data_wrapper
-    UNION ALL SELECT 'pg_foreign_server'::regclass, oid, 0, srvacl, srvowner, 'S' FROM pg_foreign_server
-) a
-LEFT JOIN pg_init_privs i ON (i.classoid, i.objoid, i.objsubid) = (a.class, a.object, a.sub)
-CROSS JOIN LATERAL (
-    SELECT string_agg(concat(change, ' ', privilege_type, CASE change WHEN 'GRANT' THEN ' TO ' ELSE ' FROM ' END, grantee,
-        CASE WHEN is_grantable THEN ' WITH GRANT OPTION' END), '; ' ORDER BY change, grantee, privilege_type) AS definition
-    FROM (
-        (SELECT 'GRANT' AS change, x.privilege_type, {grantee}, x.is_grantable FROM aclexplode(a.acl) x
-            EXCEPT SELECT 'GRANT', x.privilege_type, {first_grantee}, x.is_grantable
-            FROM aclexplode(coalesce(i.initprivs, acldefault(a.type::"char", a.owner))) x)
-        UNION ALL
-        (SELECT 'REVOKE', x.privilege_type, {first_grantee}, x.is_grantable
-            FROM aclexplode(coalesce(i.initprivs, acldefault(a.type::"char", a.owner))) x
-            EXCEPT SELECT 'REVOKE', x.privilege_type, {grantee}, x.is_grantable FROM aclexplode(a.acl) x)
-    ) changes
-) g
-WHERE a.acl IS NOT NULL AND a.acl IS DISTINCT FROM i.initprivs AND g.definition IS NOT NULL

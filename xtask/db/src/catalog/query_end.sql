@@ -1,6 +1,5 @@
-)
-SELECT coalesce(json_agg(json_build_array(x.kind, x.name, x.parent_kind, x.parent_name, x.definition)), '[]') FROM (
-    SELECT coalesce(o.aspect, i.type) AS kind,
+SELECT coalesce(json_agg(json_build_array(x.class, x.object, x.kind, x.name, x.parent_kind, x.parent_name, x.definition)), '[]') FROM (
+    SELECT o.class::int8, o.object::int8, coalesce(o.aspect, i.type) AS kind,
         concat(CASE WHEN o.aspect <> 'column order' THEN i.type || ' ' END, i.identity) AS name,
         p.type AS parent_kind, p.identity AS parent_name, coalesce(o.definition, '') AS definition
     FROM object o
@@ -14,7 +13,7 @@ SELECT coalesce(json_agg(json_build_array(x.kind, x.name, x.parent_kind, x.paren
         regexp_replace(p0.identity, '^(for .*) on language ', '\1 language ') AS identity) p
     WHERE i0.identity !~ '(^|[ (])db_ledger(\.|$)' AND i0.identity !~ '\m__diesel_schema_migrations'
     UNION ALL -- default privileges, by role, schema and kind of object
-    SELECT 'default privileges',
+    SELECT 'pg_default_acl'::regclass::oid::int8, a.oid::int8, 'default privileges',
         concat_ws(' ', CASE WHEN a.defaclrole IN (d.datdba, me.oid) THEN 'of the owner' ELSE 'of ' || pg_get_userbyid(a.defaclrole) END,
             'in schema ' || nullif(a.defaclnamespace, 0)::regnamespace, 'on',
             CASE a.defaclobjtype WHEN 'r' THEN 'tables' WHEN 'S' THEN 'sequences' WHEN 'f' THEN 'functions'
@@ -26,5 +25,5 @@ SELECT coalesce(json_agg(json_build_array(x.kind, x.name, x.parent_kind, x.paren
     FROM (SELECT *, defaclrole AS owner FROM pg_default_acl) a,
         (SELECT datdba FROM pg_database WHERE datname = current_database()) d,
         (SELECT oid FROM pg_roles WHERE rolname = current_user) me
-    WHERE a.defaclnamespace = 0 OR a.defaclnamespace IN (SELECT oid FROM space)
+    WHERE (a.defaclnamespace = 0 OR a.defaclnamespace IN (SELECT oid FROM space)) /*touched a.oid*/
 ) x

@@ -6,7 +6,7 @@
 SELECT NULL AS aspect, 'pg_namespace'::regclass::oid AS class, s.oid AS object, 0 AS sub,
     0::oid AS parent_class, 0::oid AS parent, '' AS definition
 FROM space s
-WHERE NOT EXISTS (SELECT FROM member m WHERE (m.classid, m.objid) = ('pg_namespace'::regclass, s.oid))
+WHERE NOT EXISTS (SELECT FROM member m WHERE (m.classid, m.objid) = ('pg_namespace'::regclass, s.oid)) /*touched s.oid*/
 
 UNION ALL -- tables, views
 SELECT NULL, 'pg_class'::regclass, r.oid, 0, 0, 0, concat_ws(' ',
@@ -32,7 +32,7 @@ SELECT NULL, 'pg_class'::regclass, r.oid, 0, 0, 0, concat_ws(' ',
     (SELECT 'SERVER ' || quote_ident(s.srvname) || coalesce(' OPTIONS (' || array_to_string(f.ftoptions, ', ') || ')', '')
         FROM pg_foreign_table f JOIN pg_foreign_server s ON s.oid = f.ftserver WHERE f.ftrelid = r.oid),
     CASE WHEN r.relkind IN ('v', 'm') THEN E'AS\n' || pg_get_viewdef(r.oid) END)
-FROM rel r WHERE r.relkind IN ('r', 'p', 'f', 'v', 'm')
+FROM rel r WHERE r.relkind IN ('r', 'p', 'f', 'v', 'm') /*touched r.oid*/
 
 UNION ALL -- columns; those of a view are in its query, but for what was set later
 SELECT NULL, 'pg_class'::regclass, r.oid, a.attnum, 'pg_class'::regclass, r.oid, d.definition
@@ -57,13 +57,13 @@ LATERAL (SELECT concat_ws(' ',
     'OPTIONS (' || array_to_string(a.attfdwoptions, ', ') || ')',
     -- pg_dump writes a partition with columns of its own and attaches it.
     CASE WHEN NOT a.attislocal AND NOT r.relispartition THEN 'INHERITED' END) AS definition) d
-WHERE r.relkind IN ('r', 'p', 'f') OR (r.relkind IN ('v', 'm') AND d.definition <> '')
+WHERE (r.relkind IN ('r', 'p', 'f') OR (r.relkind IN ('v', 'm') AND d.definition <> '')) /*touched r.oid*/
 
 UNION ALL -- the order of columns, apart: a column that was dropped and is added again comes last
 SELECT 'column order', 'pg_class'::regclass, r.oid, 0, 0, 0,
     (SELECT string_agg(quote_ident(a.attname), ', ' ORDER BY a.attnum) FROM pg_attribute a
         WHERE a.attrelid = r.oid AND a.attnum > 0 AND NOT a.attisdropped)
-FROM rel r WHERE r.relkind IN ('r', 'p', 'f')
+FROM rel r WHERE r.relkind IN ('r', 'p', 'f') /*touched r.oid*/
 
 UNION ALL -- sequences
 SELECT NULL, 'pg_class'::regclass, r.oid, 0, coalesce(d.refclassid, 0), coalesce(d.refobjid, 0), concat_ws(' ',
@@ -72,7 +72,7 @@ SELECT NULL, 'pg_class'::regclass, r.oid, 0, coalesce(d.refclassid, 0), coalesce
     'MAXVALUE', s.seqmax, 'CACHE', s.seqcache, CASE WHEN s.seqcycle THEN 'CYCLE' END,
     CASE d.deptype WHEN 'a' THEN 'OWNED BY' WHEN 'i' THEN 'OF IDENTITY' END,
     (SELECT identity FROM pg_identify_object(d.refclassid, d.refobjid, d.refobjsubid)))
-FROM rel r JOIN pg_sequence s ON s.seqrelid = r.oid
+FROM rel r JOIN pg_sequence s ON s.seqrelid = r.oid /*touched r.oid*/
 LEFT JOIN pg_depend d ON (d.classid, d.objid, d.refclassid) = ('pg_class'::regclass, r.oid, 'pg_class'::regclass)
     AND d.deptype IN ('a', 'i') AND d.refobjsubid > 0
 
@@ -82,7 +82,7 @@ SELECT NULL, 'pg_constraint'::regclass, c.oid, 0, 'pg_class'::regclass, r.oid, c
     CASE WHEN NOT c.conislocal AND NOT r.relispartition THEN 'INHERITED' END,
     CASE WHEN EXISTS (SELECT FROM pg_trigger t WHERE t.tgconstraint = c.oid AND t.tgisinternal AND t.tgenabled = 'D')
         THEN 'DISABLED' END)
-FROM rel r JOIN pg_constraint c ON c.conrelid = r.oid
+FROM rel r JOIN pg_constraint c ON c.conrelid = r.oid /*touched c.oid*/
 -- A trigger is listed as such; a foreign key that a partition has from its parent is the parent's.
 WHERE c.contype <> 't' AND NOT (c.contype = 'f' AND c.conparentid <> 0)
     -- From 18 on, NOT NULL is a constraint. One that is inherited is the parent's, and goes by its name.
@@ -104,19 +104,19 @@ SELECT NULL, 'pg_class'::regclass, i.indexrelid, 0,
         'PARTITION OF ' || (SELECT h.inhparent::regclass FROM pg_inherits h WHERE h.inhrelid = i.indexrelid),
         'STATISTICS ' || (SELECT string_agg(a.attnum || '=' || a.attstattarget, ', ' ORDER BY a.attnum) FROM pg_attribute a
             WHERE a.attrelid = i.indexrelid AND a.attstattarget >= 0))
-FROM rel r JOIN pg_index i ON i.indrelid = r.oid JOIN pg_class c ON c.oid = i.indexrelid
+FROM rel r JOIN pg_index i ON i.indrelid = r.oid JOIN pg_class c ON c.oid = i.indexrelid /*touched c.oid*/
 LEFT JOIN pg_constraint k ON k.conindid = i.indexrelid AND k.conrelid = r.oid AND k.contype IN ('p', 'u', 'x')
 
 UNION ALL -- triggers; a partition's copy only where it was switched by itself
 SELECT NULL, 'pg_trigger'::regclass, t.oid, 0, 'pg_class'::regclass, r.oid,
     concat_ws(' ', pg_get_triggerdef(t.oid), CASE t.tgenabled WHEN 'D' THEN 'DISABLED' WHEN 'R' THEN 'ENABLE REPLICA' WHEN 'A' THEN 'ENABLE ALWAYS' END)
-FROM rel r JOIN pg_trigger t ON t.tgrelid = r.oid LEFT JOIN pg_trigger p ON p.oid = t.tgparentid
+FROM rel r JOIN pg_trigger t ON t.tgrelid = r.oid /*touched t.oid*/ LEFT JOIN pg_trigger p ON p.oid = t.tgparentid
 WHERE (p.oid IS NULL AND NOT t.tgisinternal) OR p.tgenabled <> t.tgenabled
 
 UNION ALL -- rules
 SELECT NULL, 'pg_rewrite'::regclass, w.oid, 0, 'pg_class'::regclass, r.oid,
     concat_ws(' ', pg_get_ruledef(w.oid), CASE w.ev_enabled WHEN 'D' THEN 'DISABLED' WHEN 'R' THEN 'ENABLE REPLICA' WHEN 'A' THEN 'ENABLE ALWAYS' END)
-FROM rel r JOIN pg_rewrite w ON w.ev_class = r.oid WHERE w.rulename <> '_RETURN'
+FROM rel r JOIN pg_rewrite w ON w.ev_class = r.oid /*touched w.oid*/ WHERE w.rulename <> '_RETURN'
 
 UNION ALL -- row security policies
 SELECT NULL, 'pg_policy'::regclass, p.oid, 0, 'pg_class'::regclass, r.oid, concat_ws(' ',
@@ -126,9 +126,9 @@ SELECT NULL, 'pg_policy'::regclass, p.oid, 0, 'pg_class'::regclass, r.oid, conca
     'TO', (SELECT string_agg(CASE x WHEN 0 THEN 'PUBLIC' ELSE pg_get_userbyid(x) END, ', ' ORDER BY 1) FROM unnest(p.polroles) x),
     'USING (' || pg_get_expr(p.polqual, r.oid) || ')',
     'WITH CHECK (' || pg_get_expr(p.polwithcheck, r.oid) || ')')
-FROM rel r JOIN pg_policy p ON p.polrelid = r.oid
+FROM rel r JOIN pg_policy p ON p.polrelid = r.oid /*touched p.oid*/
 
 UNION ALL -- extended statistics
 SELECT NULL, 'pg_statistic_ext'::regclass, s.oid, 0, 'pg_class'::regclass, r.oid,
     concat_ws(' ', pg_get_statisticsobjdef(s.oid), 'STATISTICS ' || nullif(to_jsonb(s)->>'stxstattarget', '-1'))
-FROM rel r JOIN pg_statistic_ext s ON s.stxrelid = r.oid
+FROM rel r JOIN pg_statistic_ext s ON s.stxrelid = r.oid /*touched s.oid*/

@@ -1,5 +1,7 @@
 //! The snapshot against `pg_dump --schema-only`, the oracle: what it tells apart, the snapshot tells apart.
 
+mod watch;
+
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
@@ -230,6 +232,23 @@ fn fits(change: &str) -> bool {
     })
 }
 
+/// The changes that the server understands.
+fn changes() -> Vec<&'static str> {
+    // The first paragraph says what this is.
+    let changes = CHANGES.trim_end().split("\n\n").skip(1);
+    changes.filter(|change| fits(change)).collect()
+}
+
+/// The objects that are not the same after a change.
+fn expected(change: &'static str) -> Vec<&'static str> {
+    let is_18 = is_18();
+    let object = |line: &'static str| {
+        let later = || line.strip_prefix("--18 ").filter(|_| is_18);
+        line.strip_prefix("-- ").or_else(later)
+    };
+    change.lines().filter_map(object).collect()
+}
+
 fn names(differences: &[Difference]) -> Vec<String> {
     let name = |difference: &Difference| format!("{} {}", difference.key.kind, difference.key.name);
     differences.iter().map(name).collect()
@@ -241,18 +260,9 @@ fn every_kind_of_difference_is_told_as_pg_dump_tells_it() {
     let (snapshot, dump) = (base.snapshot(), base.dump());
     // A template may have no sessions.
     base.connection = None;
-    // The first paragraph says what this is.
-    let changes: Vec<_> = CHANGES.trim_end().split("\n\n").skip(1).collect();
-    let is_18 = is_18();
-    let changes: Vec<_> = changes.into_iter().filter(|change| fits(change)).collect();
+    let changes = changes();
     let wrong = parallel::each(4, &changes, |change| {
-        let expected: Vec<_> = change
-            .lines()
-            .filter_map(|line| {
-                let later = || line.strip_prefix("--18 ").filter(|_| is_18);
-                line.strip_prefix("-- ").or_else(later)
-            })
-            .collect();
+        let expected = expected(change);
         let mut changed = match Database::changed(&base.name, change) {
             Ok(changed) => changed,
             Err(error) => return Some(format!("{change}\n  {error}")),

@@ -1,6 +1,6 @@
 //! Findings as the CI system shows them beside the lines of a change.
 
-use super::Finding;
+use super::finding::Finding;
 
 /// The lines that make GitHub's runner annotate the files; empty elsewhere.
 pub(crate) fn github(findings: &[Finding]) -> String {

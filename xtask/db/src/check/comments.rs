@@ -6,8 +6,9 @@ use squawk_lexer::{TokenKind, tokenize};
 
 use crate::sql::statements::{place_of, starts};
 
+/// Whose comment it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Kind {
+pub(crate) enum Dialect {
     Ours,
     Squawk,
 }
@@ -15,7 +16,7 @@ pub(crate) enum Kind {
 /// A comment that switches checks off.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Comment {
-    pub(crate) kind: Kind,
+    pub(crate) dialect: Dialect,
     /// Empty for all of squawk's rules.
     pub(crate) names: Vec<String>,
     /// squawk asks for none.
@@ -38,7 +39,7 @@ pub(crate) fn after_hash(text: &str) -> Vec<Comment> {
             false => index + 1,
         };
         let comment = parse(body)?;
-        (comment.kind == Kind::Ours).then_some(Comment {
+        (comment.dialect == Dialect::Ours).then_some(Comment {
             line: index + 1,
             covers: Some(index + 1..=end),
             ..comment
@@ -102,7 +103,7 @@ fn parse(body: &str) -> Option<Comment> {
     if let Some(rest) = body.strip_prefix("db-check-ignore").filter(is_word_end) {
         let (list, reason) = rest.split_once(':').unwrap_or((rest, ""));
         return Some(Comment {
-            kind: Kind::Ours,
+            dialect: Dialect::Ours,
             names: names(list),
             has_reason: !reason.trim().is_empty(),
             line: 0,
@@ -113,7 +114,7 @@ fn parse(body: &str) -> Option<Comment> {
         if let Some(rest) = body.strip_prefix(prefix).filter(is_word_end) {
             let list = rest.split("--").next().unwrap_or_default();
             return Some(Comment {
-                kind: Kind::Squawk,
+                dialect: Dialect::Squawk,
                 names: names(list),
                 has_reason: true,
                 line: 0,

@@ -1,45 +1,21 @@
 //! Unsafe DDL, found by squawk: statements that block readers or writers for long, fail on tables with rows, or break
 //! the program version that still runs.
 
-use std::path::Path;
-
 use squawk_linter::{Linter, Rule as Squawk, Violation};
 use squawk_syntax::SourceFile;
 
-use super::folders::Folder;
+use super::finding::Finding;
 use super::rules::{Applies, RULES};
+use super::scope::{Scope, SqlFile};
 use super::statement;
 use crate::sql::statements::place_of;
 
-/// One thing that a rule objects to.
-pub(crate) struct Objection {
-    pub(crate) rule: &'static str,
-    /// From 1.
-    pub(crate) line: usize,
-    pub(crate) message: String,
-    pub(crate) help: String,
-}
-
-/// A text and how it will be run.
-pub(crate) struct Migration<'t> {
-    pub(crate) sql: &'t str,
-    pub(crate) in_transaction: bool,
-    /// Whether it is a down.sql, whose purpose is to drop things.
-    pub(crate) down: bool,
-}
-
-impl<'t> Migration<'t> {
-    pub(crate) fn new(folder: &Folder, path: &Path, sql: &'t str) -> Self {
-        Self {
-            sql,
-            in_transaction: folder.in_transaction(),
-            down: path.ends_with("down.sql"),
-        }
-    }
-}
-
 /// Everything that the rules object to, whatever comments switch off.
-pub(crate) fn lint(migration: &Migration<'_>, postgres: &str) -> Vec<Objection> {
+pub(super) fn check(scope: &Scope<'_>, migration: &SqlFile<'_>) -> Vec<Finding> {
+    objections(migration, &scope.app.workspace.postgres)
+}
+
+fn objections(migration: &SqlFile<'_>, postgres: &str) -> Vec<Finding> {
     // Ours reads these comments, so that it knows which of them are of no use. The same length: offsets stay.
     let sql = &migration.sql.replace("squawk-ignore", "squawk_ignore");
     let new = statement::on_new_tables(sql);
@@ -76,17 +52,29 @@ pub(crate) fn lint(migration: &Migration<'_>, postgres: &str) -> Vec<Objection> 
         .flat_map(|(text, mut linter)| linter.lint(&SourceFile::parse(text), text))
         .collect();
     let found = without_impossible(found);
-    let mut objections: Vec<_> = found
-        .iter()
-        .filter_map(|violation| objection(sql, violation))
-        .collect();
-    objections.sort_by_key(|objection| (objection.line, objection.rule));
-    objections.dedup_by(|a, b| a.rule == b.rule && a.line == b.line && a.message == b.message);
-    objections
+    let finding = |violation| finding(&migration.file, sql, violation);
+    let mut findings: Vec<_> = found.iter().filter_map(finding).collect();
+    findings.sort_by_key(|finding| (finding.line, finding.check));
+    findings.dedup();
+    findings
+}
+
+/// What the rules object to in an up.sql that runs in a transaction: the rule, and the line from 1.
+pub(crate) fn unsafe_ddl(sql: &str, postgres: &str) -> Vec<(&'static str, usize)> {
+    let migration = SqlFile {
+        file: String::new(),
+        sql,
+        in_transaction: true,
+        down: false,
+    };
+    let findings = objections(&migration, postgres).into_iter();
+    findings
+        .filter_map(|finding| Some((finding.check, finding.line?)))
+        .collect()
 }
 
 /// What squawk alone would object to with its default rules: the name of the rule, and the line.
-pub(crate) fn plain(migration: &Migration<'_>, postgres: &str) -> Vec<(String, usize)> {
+pub(crate) fn plain(migration: &SqlFile<'_>, postgres: &str) -> Vec<(String, usize)> {
     let sql = &migration.sql.replace("squawk-ignore", "squawk_ignore");
     let mut linter = Linter::with_default_rules();
     configure(&mut linter, migration, postgres);
@@ -98,7 +86,7 @@ pub(crate) fn plain(migration: &Migration<'_>, postgres: &str) -> Vec<(String, u
     found.iter().map(place).collect()
 }
 
-fn configure(linter: &mut Linter, migration: &Migration<'_>, postgres: &str) {
+fn configure(linter: &mut Linter, migration: &SqlFile<'_>, postgres: &str) {
     linter.settings.assume_in_transaction = migration.in_transaction;
     if let Ok(version) = postgres.parse() {
         linter.settings.pg_version = version;
@@ -128,23 +116,20 @@ fn without_impossible(found: Vec<Violation>) -> Vec<Violation> {
         .collect()
 }
 
-fn objection(sql: &str, violation: &Violation) -> Option<Objection> {
+fn finding(file: &str, sql: &str, violation: &Violation) -> Option<Finding> {
     let rule = RULES.iter().find(|rule| rule.squawk == violation.code)?;
     let offset = usize::from(violation.text_range.start()).min(sql.len());
-    let remedy = violation
-        .help
-        .clone()
-        .or_else(|| violation.fix.as_ref().map(|fix| fix.title.clone()));
-    let more = format!("https://squawkhq.com/docs/{}", rule.name);
-    Some(Objection {
-        rule: rule.name,
-        line: place_of(sql, offset).line,
-        message: sentence(&violation.message),
-        help: match remedy {
-            Some(remedy) => format!("{}; see {more}", sentence(&remedy)),
-            None => format!("see {more}"),
-        },
-    })
+    let remedy = violation.help.clone();
+    let remedy = remedy.or_else(|| Some(violation.fix.as_ref()?.title.clone()));
+    let more = format!("see {}", rule.page());
+    Some(
+        Finding::new(rule.name, sentence(&violation.message))
+            .at(file, place_of(sql, offset).line)
+            .help(match remedy {
+                Some(remedy) => format!("{}; {more}", sentence(&remedy)),
+                None => more,
+            }),
+    )
 }
 
 /// A sentence of squawk's as ours are: no capital, no final period.

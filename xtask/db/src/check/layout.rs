@@ -2,30 +2,33 @@
 
 use std::path::Path;
 
-use super::Finding;
-use super::diesel_toml::DieselToml;
-use super::manifest::Manifest;
+use super::finding::Finding;
+use super::scope::{Scope, Subject};
+use crate::repair::change::Change;
 use crate::ui::report::count;
-use crate::workspace::{Service, Stateless, Workspace};
+use crate::workspace::dependencies::dependencies;
+use crate::workspace::{Stateless, Workspace};
 
 const FIX: &str = "`cargo xtask db fix` moves it into a backup";
+const AT_ROOT: &str = "migration config at the workspace's root belongs to no service";
 
 /// Whether the root holds a file or folder of that name that belongs to no service.
-pub(crate) fn is_stray(workspace: &Workspace, name: &str) -> bool {
+fn is_stray(workspace: &Workspace, name: &str) -> bool {
     let at_root = |folder: &Path| folder == workspace.root;
     workspace.root.join(name).symlink_metadata().is_ok()
         && !workspace.services.iter().any(|s| at_root(&s.folder))
 }
 
 /// What is at the root and belongs to no service.
-pub(crate) fn root(workspace: &Workspace) -> Vec<Finding> {
+pub(super) fn root(scope: &Scope<'_>) -> Vec<Finding> {
+    let workspace = &scope.app.workspace;
     let mut findings = Vec::new();
     if is_stray(workspace, "migrations") {
         let finding = Finding::new("root-migrations", about_root_migrations(workspace));
-        let users = users_of_root_migrations(workspace);
+        let users = users_of_root_migrations(scope);
         let help = match users.as_slice() {
             [] => format!(
-                "{FIX}; what is still needed belongs into the service that owns the tables: `cargo xtask db new`"
+                "{FIX}; move what you still need into the service that owns the tables: `cargo xtask db new`"
             ),
             users => format!(
                 "the diesel.toml of {} names it: move the folders into the service that owns the tables, and set \
@@ -33,8 +36,10 @@ pub(crate) fn root(workspace: &Workspace) -> Vec<Finding> {
                 users.join(" and ")
             ),
         };
-        let fixable = users.is_empty();
-        findings.push(finding.file("migrations").help(help).fixable(fixable));
+        let fix = users
+            .is_empty()
+            .then(|| Change::move_away("migrations", AT_ROOT));
+        findings.push(finding.file("migrations").help(help).fix(fix));
     }
     let files = [
         (
@@ -52,7 +57,7 @@ pub(crate) fn root(workspace: &Workspace) -> Vec<Finding> {
         if is_stray(workspace, file) {
             let message = format!("`{file}` at the workspace's root belongs to no service: {why}");
             let finding = Finding::new(check, message).file(file);
-            findings.push(finding.help(FIX).fixable(true));
+            findings.push(finding.help(FIX).fix(Change::move_away(file, AT_ROOT)));
         }
     }
     findings
@@ -81,17 +86,18 @@ fn about_root_migrations(workspace: &Workspace) -> String {
 }
 
 /// The services whose own settings lead there: without it they would have no migrations.
-pub(crate) fn users_of_root_migrations(workspace: &Workspace) -> Vec<String> {
-    let Ok(stray) = workspace.root.join("migrations").canonicalize() else {
+fn users_of_root_migrations(scope: &Scope<'_>) -> Vec<String> {
+    let Ok(stray) = scope.app.workspace.root.join("migrations").canonicalize() else {
         return Vec::new();
     };
-    let leads_there = |service: &&Service| {
-        let said = DieselToml::read(service).said;
-        said.and_then(|said| service.folder.join(said).canonicalize().ok())
-            .is_some_and(|folder| folder == stray)
+    let leads_there = |subject: &&Subject<'_>| {
+        let named = subject.diesel.named_folder();
+        named.is_some_and(|folder| folder.canonicalize().is_ok_and(|folder| folder == stray))
     };
-    let users = workspace.services.iter().filter(leads_there);
-    users.map(|service| format!("`{}`", service.name)).collect()
+    let users = scope.services.iter().filter(leads_there);
+    users
+        .map(|subject| format!("`{}`", subject.service.name))
+        .collect()
 }
 
 /// The services whose names stand in an import of the script.
@@ -117,53 +123,54 @@ fn imported(workspace: &Workspace, script: &str) -> Vec<String> {
 }
 
 /// What a service that said `db = false` must not have.
-pub(crate) fn stateless(workspace: &Workspace, service: &Stateless) -> Vec<Finding> {
+pub(super) fn stateless(scope: &Scope<'_>, service: &Stateless) -> Vec<Finding> {
     const OR_SAY: &str =
         "if the service does own a database, say so: [package.metadata.db] name = \"…\"";
+    let workspace = &scope.app.workspace;
     let says = format!("service `{}` is stateless (`db = false`)", service.name);
     let mut findings = Vec::new();
-    let migrations = service.folder.join("migrations");
-    if migrations.symlink_metadata().is_ok() {
-        let message = format!(
-            "{says}, but has migrations: they would run against another service's database"
-        );
-        findings.push(
-            Finding::new("stateless-migrations", message)
-                .file(workspace.shown(&migrations))
-                .fixable(true)
-                .help(format!("{FIX}; {OR_SAY}")),
-        );
-    }
-    let config = service.folder.join("diesel.toml");
-    if config.symlink_metadata().is_ok() {
-        let message =
-            format!("{says}, but has a diesel.toml: `diesel` run there connects to DATABASE_URL");
-        findings.push(
-            Finding::new("stateless-diesel-toml", message)
-                .file(workspace.shown(&config))
-                .fixable(true)
-                .help(format!("{FIX}; {OR_SAY}")),
-        );
-    }
-    if let Some(manifest) = Manifest::read(&service.folder) {
-        let root = Manifest::read(&workspace.root);
-        for dependency in manifest.dependencies(root.as_ref()) {
-            // diesel, diesel_migrations, diesel-async, diesel_derives…
-            let package = dependency.package.replace('-', "_");
-            if package != "diesel" && !package.starts_with("diesel_") {
-                continue;
-            }
-            let message = format!(
-                "{says}, but depends on `{}` in {}",
-                dependency.package, dependency.section
-            );
+    for (check, name, but) in [
+        (
+            "stateless-migrations",
+            "migrations",
+            "has migrations: they would run against another service's database",
+        ),
+        (
+            "stateless-diesel-toml",
+            "diesel.toml",
+            "has a diesel.toml: `diesel` run there connects to DATABASE_URL",
+        ),
+    ] {
+        let path = service.folder.join(name);
+        if path.symlink_metadata().is_ok() {
+            let file = workspace.shown(&path);
+            let why = format!("service `{}` is stateless", service.name);
             findings.push(
-                Finding::new("stateless-diesel-dependency", message)
-                    .at(manifest.shown(workspace), dependency.line)
-                    .help(format!("remove the dependency; {OR_SAY}")),
+                Finding::new(check, format!("{says}, but {but}"))
+                    .file(&file)
+                    .help(format!("{FIX}; {OR_SAY}"))
+                    .fix(Change::move_away(file, why)),
             );
         }
     }
-    let of = |finding: Finding| finding.of(&service.name);
-    findings.into_iter().map(of).collect()
+    let Some(manifest) = workspace.manifest(&service.folder) else {
+        return findings;
+    };
+    for dependency in dependencies(manifest, workspace.manifest(&workspace.root)) {
+        // diesel, diesel_migrations, diesel-async, diesel_derives…
+        let package = dependency.package.replace('-', "_");
+        if package != "diesel" && !package.starts_with("diesel_") {
+            continue;
+        }
+        let message = format!(
+            "{says}, but depends on `{}` in {}",
+            dependency.package, dependency.section
+        );
+        findings.push(
+            Finding::new("stateless-diesel-dependency", message)
+                .at(workspace.shown(&manifest.path), dependency.line)
+                .help(format!("remove the dependency; {OR_SAY}")),
+        );
+    }
+    findings
 }

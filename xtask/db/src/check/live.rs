@@ -153,7 +153,7 @@ impl Live<'_> {
             self.add(
                 "live-unknown",
                 None,
-                format!("version {version} is applied to database `{database}`, but is no migration of service `{service}`"),
+                format!("version {version} is applied to database `{database}`, but is not a migration of service `{service}`"),
                 "bring its folder back from the branch that has it; or this is another service's database".to_owned(),
             );
         }
@@ -244,8 +244,7 @@ impl Live<'_> {
             return Ok(());
         }
         let majors = [connection, built.connection()].map(|c| c.server_version() / 10_000);
-        let mut help =
-            "what was changed by hand, write as a migration; or change it back".to_owned();
+        let mut help = "write the manual change as a migration, or undo it".to_owned();
         if let [live, throwaway] = majors
             && live != throwaway
         {
@@ -254,7 +253,7 @@ impl Live<'_> {
             ));
         }
         let message = format!(
-            "database `{}` is not what its migrations make:\n{}",
+            "database `{}` differs from what its migrations make:\n{}",
             target.url.database,
             render(&differences, "in the migrations", "in the database")
         );

@@ -11,6 +11,13 @@ pub(crate) struct Rule {
     pub(crate) in_down: bool,
 }
 
+impl Rule {
+    /// Where squawk explains it.
+    pub(crate) fn page(&self) -> String {
+        format!("https://squawkhq.com/docs/{}", self.name)
+    }
+}
+
 /// What a rule looks at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Applies {

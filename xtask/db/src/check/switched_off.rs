@@ -2,16 +2,16 @@
 
 use std::path::Path;
 
-use super::comments::{self, Comment, Kind};
-use super::ddl::Migration;
-use super::folders::Folder;
-use super::manifest::Manifest;
-use super::offline::Scope;
+use super::comments::{self, Comment, Dialect};
+use super::ddl;
+use super::finding::Finding;
 use super::rules::{LEFT_OUT, RULES};
-use super::{Finding, Needs, ddl, folders, known, offline};
+use super::scope::{Scope, SqlFile};
+use super::table::{self, Needs, checks};
 use crate::ui::failure::nearest;
 use crate::ui::parallel;
-use crate::workspace::Workspace;
+use crate::workspace::diesel_toml::DieselToml;
+use crate::workspace::toml_file::Node;
 
 /// One name in one place that switches a check off.
 struct Switch {
@@ -31,7 +31,7 @@ struct Switch {
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Form {
     Setting,
-    Comment(Kind),
+    Comment(Dialect),
 }
 
 impl Switch {
@@ -83,65 +83,64 @@ pub(crate) fn apply(scope: &Scope<'_>, findings: Vec<Finding>, ran: &[Needs]) ->
 
 /// What is wrong with a switch itself.
 fn wrong(switch: &Switch, ran: &[Needs]) -> Option<Finding> {
-    if let Some(check) = &switch.check
-        && !known().any(|(name, _)| name == check)
+    let name = switch.check.as_deref();
+    let check = name.and_then(table::check);
+    if let Some(name) = name
+        && check.is_none()
     {
-        let finding = switch.finding(
-            "unknown-check",
-            format!("`{check}` is switched off, but there is no such check"),
-        );
-        let near = nearest(check, known().map(|(name, _)| name));
-        let left_out = LEFT_OUT.iter().find(|(name, _)| name == check);
-        return Some(match (left_out, near) {
-            (Some((_, why)), _) => finding.help(format!(
-                "remove it: squawk's rule is not used here, for {why}"
-            )),
-            (None, Some(near)) => finding.help(format!("did you mean `{near}`?")),
-            (None, None) => finding.help("each finding shows the name of its check in brackets"),
-        });
+        return Some(unknown(switch, name));
     }
     if !switch.has_reason {
-        let name = switch.check.as_deref().unwrap_or("every rule");
-        let finding = switch.finding(
-            "allow-without-reason",
-            format!("`{name}` is switched off without a reason"),
-        );
+        let name = name.unwrap_or("every rule");
+        let message = format!("`{name}` is switched off without a reason");
+        let finding = switch.finding("allow-without-reason", message);
         return Some(finding.help(match switch.form {
             Form::Setting => format!("say why: {name} = \"…\""),
             Form::Comment(_) => format!("say why: db-check-ignore {name}: …"),
         }));
     }
-    let needs = known()
-        .find(|(name, _)| Some(*name) == switch.check.as_deref())
-        .map_or(Needs::Files, |(_, needs)| needs);
+    let needs = check.map_or(Needs::Files, |check| check.needs);
     if switch.used || !ran.contains(&needs) {
         return None;
     }
-    let message = match &switch.check {
-        Some(check) => format!("`{check}` is switched off here, but finds nothing"),
+    let message = match name {
+        Some(name) => format!("`{name}` is switched off here, but finds nothing"),
         None => "every rule is switched off here, but none finds anything".to_owned(),
     };
-    Some(
-        switch
-            .finding("unused-allow", message)
-            .help("remove it, so that it does not hide what comes later"),
-    )
+    let finding = switch.finding("unused-allow", message);
+    Some(finding.help("remove it, it would hide future findings"))
+}
+
+fn unknown(switch: &Switch, name: &str) -> Finding {
+    let message = format!("`{name}` is switched off, but no such check exists");
+    let finding = switch.finding("unknown-check", message);
+    let left_out = LEFT_OUT.iter().find(|(left_out, _)| *left_out == name);
+    match (left_out, nearest(name, checks().map(|check| check.name))) {
+        (Some((_, why)), _) => finding.help(format!(
+            "remove it: squawk's rule is not used here, for {why}"
+        )),
+        (None, Some(near)) => finding.help(format!("did you mean `{near}`?")),
+        (None, None) => finding.help("each finding shows the name of its check in brackets"),
+    }
 }
 
 fn in_settings(scope: &Scope<'_>) -> Vec<Switch> {
     let workspace = &scope.app.workspace;
     let mut switches = Vec::new();
     let mut read = |folder: &Path, path: &[&str], service: Option<&str>| {
-        let Some(manifest) = Manifest::read(folder) else {
+        let Some(manifest) = workspace.manifest(folder) else {
             return;
         };
-        for entry in manifest.entries(path) {
+        let entries = manifest.get(path).map(Node::entries);
+        for (check, reason) in entries.into_iter().flatten() {
             switches.push(Switch {
-                check: Some(entry.key),
+                check: Some(check.clone()),
                 service: service.map(str::to_owned),
-                file: manifest.shown(workspace),
-                line: entry.line,
-                has_reason: entry.value.is_some_and(|reason| !reason.trim().is_empty()),
+                file: workspace.shown(&manifest.path),
+                line: reason.line,
+                has_reason: reason
+                    .as_str()
+                    .is_some_and(|reason| !reason.trim().is_empty()),
                 covers: None,
                 form: Form::Setting,
                 // What the workspace allows may fire in a service that is not looked at now.
@@ -149,14 +148,11 @@ fn in_settings(scope: &Scope<'_>) -> Vec<Switch> {
             });
         }
     };
-    read(
-        &workspace.root,
-        &["workspace", "metadata", "db", "allow"],
-        None,
-    );
-    for service in &scope.services {
+    let path = ["workspace", "metadata", "db", "allow"];
+    read(&workspace.root, &path, None);
+    for subject in &scope.services {
         let path = ["package", "metadata", "db", "allow"];
-        read(&service.folder, &path, Some(&service.name));
+        read(&subject.service.folder, &path, Some(&subject.service.name));
     }
     switches
 }
@@ -164,56 +160,56 @@ fn in_settings(scope: &Scope<'_>) -> Vec<Switch> {
 fn in_files(scope: &Scope<'_>) -> Vec<Switch> {
     let workspace = &scope.app.workspace;
     let mut switches = Vec::new();
-    let mut after_hash = |path: &Path, service: Option<&str>| {
-        let text = std::fs::read_to_string(path).unwrap_or_default();
-        for comment in comments::after_hash(&text) {
+    let mut after_hash = |path: &Path, text: &str, service: Option<&str>| {
+        for comment in comments::after_hash(text) {
             switches.extend(from_comment(&comment, &workspace.shown(path), service));
         }
     };
     if scope.whole {
-        after_hash(&workspace.root.join(".env.template"), None);
-        for service in &workspace.stateless {
-            after_hash(&service.folder.join("Cargo.toml"), Some(&service.name));
+        after_hash(&scope.template.path, &scope.template.text, None);
+    }
+    let stateless = workspace.stateless.iter().filter(|_| scope.whole);
+    let stateless = stateless.map(|service| (&service.folder, &service.name));
+    let services = scope.services.iter();
+    let services = services.map(|subject| (&subject.service.folder, &subject.service.name));
+    for (folder, name) in stateless.chain(services) {
+        if let Some(manifest) = workspace.manifest(folder) {
+            after_hash(&manifest.path, &manifest.text, Some(name));
         }
     }
-    let mut folders = Vec::new();
-    for service in &scope.services {
-        let name = service.name.as_str();
-        after_hash(&service.folder.join("Cargo.toml"), Some(name));
-        after_hash(&service.folder.join("diesel.toml"), Some(name));
-        for folder in folders::read(service) {
-            after_hash(&folder.path.join("metadata.toml"), Some(name));
-            folders.push((name, folder));
+    let mut files = Vec::new();
+    for subject in &scope.services {
+        let name = subject.service.name.as_str();
+        let path = DieselToml::path(subject.service);
+        after_hash(&path, subject.diesel.text(), Some(name));
+        for folder in &subject.folders {
+            let path = folder.path.join("metadata.toml");
+            after_hash(&path, &folder.metadata_text, Some(name));
+            files.extend(scope.sql(folder).map(|file| (name, file)));
         }
     }
-    let postgres = offline::postgres(workspace);
-    let in_folders = parallel::each(scope.app.jobs, &folders, |(service, folder)| {
-        in_sql(workspace, service, folder, &postgres)
+    let in_files = parallel::each(scope.app.jobs, &files, |(service, file)| {
+        in_sql(scope, service, file)
     });
-    switches.extend(in_folders.into_iter().flatten());
+    switches.extend(in_files.into_iter().flatten());
     switches
 }
 
-fn in_sql(workspace: &Workspace, service: &str, folder: &Folder, postgres: &str) -> Vec<Switch> {
-    let mut switches = Vec::new();
-    for (path, sql) in folder.texts() {
-        let shown = workspace.shown(&path);
-        let mut found: Vec<_> = comments::in_sql(sql)
-            .iter()
-            .flat_map(|comment| from_comment(comment, &shown, Some(service)))
-            .collect();
-        if found.iter().any(|s| s.form == Form::Comment(Kind::Squawk)) {
-            // Plain squawk may read the file too, with rules that are not used here.
-            let plain = ddl::plain(&Migration::new(folder, &path, sql), postgres);
-            for switch in &mut found {
-                switch.used |= switch.form == Form::Comment(Kind::Squawk)
-                    && plain.iter().any(|(rule, line)| {
-                        switch.check.as_ref().is_none_or(|check| check == rule)
-                            && switch.covers.as_ref().is_none_or(|c| c.contains(line))
-                    });
-            }
+fn in_sql(scope: &Scope<'_>, service: &str, file: &SqlFile<'_>) -> Vec<Switch> {
+    let mut switches: Vec<_> = comments::in_sql(file.sql)
+        .iter()
+        .flat_map(|comment| from_comment(comment, &file.file, Some(service)))
+        .collect();
+    let is_squawks = |switch: &Switch| switch.form == Form::Comment(Dialect::Squawk);
+    if switches.iter().any(is_squawks) {
+        // Plain squawk may read the file too, with rules that are not used here.
+        let plain = ddl::plain(file, &scope.app.workspace.postgres);
+        for switch in switches.iter_mut().filter(|switch| is_squawks(switch)) {
+            switch.used |= plain.iter().any(|(rule, line)| {
+                switch.check.as_ref().is_none_or(|check| check == rule)
+                    && switch.covers.as_ref().is_none_or(|c| c.contains(line))
+            });
         }
-        switches.append(&mut found);
     }
     switches
 }
@@ -227,10 +223,10 @@ fn from_comment(comment: &Comment, file: &str, service: Option<&str>) -> Vec<Swi
         line: comment.line,
         has_reason: comment.has_reason,
         covers: comment.covers.clone(),
-        form: Form::Comment(comment.kind),
+        form: Form::Comment(comment.dialect),
         used: false,
     };
-    if comment.kind == Kind::Ours {
+    if comment.dialect == Dialect::Ours {
         return comment
             .names
             .iter()

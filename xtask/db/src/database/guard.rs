@@ -4,6 +4,7 @@
 //! after it has the lock.
 
 use crate::app::App;
+use crate::database::ledger::{FORMAT, Ledger, TOOL};
 use crate::database::state::{Identity, State};
 use crate::database::target::Target;
 use crate::migrations::Migrations;
@@ -111,6 +112,8 @@ fn same_database(
 /// What a verb is about to do to a database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Purpose {
+    /// Read what the ledger says, whose database it ever is.
+    Read,
     /// Say whether the service could write.
     Inspect,
     /// Write what belongs to the service.
@@ -133,7 +136,8 @@ struct Admission<'a> {
 }
 
 /// The guards of one database, in the order in which they are asked: the first refusal is the one that is shown.
-const GUARDS: [fn(&Admission<'_>) -> Result<()>; 7] = [
+const GUARDS: [fn(&Admission<'_>) -> Result<()>; 8] = [
+    known_format,
     own_ledger,
     visible_history,
     known_history,
@@ -155,7 +159,11 @@ impl Target<'_> {
             state,
             purpose,
         };
-        GUARDS.iter().try_for_each(|guard| guard(&admission))?;
+        let guards = match purpose {
+            Purpose::Read => &GUARDS[..1],
+            _ => &GUARDS[..],
+        };
+        guards.iter().try_for_each(|guard| guard(&admission))?;
         Ok(Permit(()))
     }
 }
@@ -302,11 +310,27 @@ fn unedited(admission: &Admission<'_>) -> Result<()> {
         .collect::<Vec<_>>()
         .join(", ");
     Err(refused(format!("refused: edited since applied to the database of service `{}`: {list}", service.name))
-        .help("restore its text with git, and write the change as a new migration")
+        .help("restore the file with git, and write the change as a new migration")
         .help(format!(
-            "or, if the database is already as the new text says: cargo xtask db migrate {} --accept-edited",
+            "or, if the database already matches the edited file: cargo xtask db migrate {} --accept-edited",
             service.name
         )))
+}
+
+/// This version of the tool knows the ledger's format.
+fn known_format(admission: &Admission<'_>) -> Result<()> {
+    let Target { service, url, .. } = admission.target;
+    match admission.state.ledger.as_ref().map_or(FORMAT, Ledger::format) {
+        ..=FORMAT => Ok(()),
+        newer => Err(admission.refuse(format!(
+            "refused: the ledger of database `{}` has format {newer}, and cargo xtask {TOOL} knows none after {FORMAT}",
+            url.database
+        ))
+        .help(format!(
+            "service `{}` was migrated from a later commit of this repository: use that one",
+            service.name
+        ))),
+    }
 }
 
 /// The refusal of a database whose ledger names another service.

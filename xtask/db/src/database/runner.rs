@@ -1,292 +1,311 @@
-//! Running one migration, up or down, with its bookkeeping.
+//! The one way to run migrations, up or down, on a service's database or a throw-away one, with their bookkeeping.
+//!
+//! Rounds to the server: a migration in a transaction is one, with its BEGIN, its statements, the reset of the session,
+//! the books and the COMMIT. One that ends its own transaction is two or three: up to there, the rest, the books. One that
+//! goes as one string is three: BEGIN, the string, the books. One without a transaction is three: the row that says
+//! `started`, the string, the books. A failure adds two: ROLLBACK, and the row that says so.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use crate::database::ledger::{self, Direction};
+use crate::app::App;
+use crate::database::books::{Books, LedgerBooks};
+use crate::database::fault::Fault;
+use crate::database::recovery::Recovery;
 use crate::database::session::{RESET, Session};
-use crate::migrations::Migration;
-use crate::pg::{Connection, SqlError};
-use crate::sql::diagnostic;
-use crate::sql::statements::{self, End};
-use crate::ui::failure::{Failure, Kind, Result};
-use crate::workspace::Workspace;
+use crate::database::task::{Direction, Done, Failed, Ran, Task};
+use crate::pg::Connection;
+use crate::sql::statements::{self, End, Script, offset_of, place_of};
+use crate::ui::failure::Result;
+use crate::ui::progress::{Step, Watch};
+use crate::workspace::{Service, Workspace};
 
-/// A migration that was run.
-pub(crate) struct Done {
-    pub(crate) name: String,
-    pub(crate) duration: Duration,
-    /// What the server and we have to say about it.
-    pub(crate) notes: Vec<String>,
+/// The most statements of a file that are sent by themselves. Each costs the server 8 µs more than in one string, which is
+/// nothing beside a CREATE TABLE, and half of an INSERT: a file with more of them has rows, and goes as one string.
+const MOST: usize = 2000;
+
+/// Runs migrations on one database.
+pub(crate) struct Runner<'a> {
+    pub(crate) workspace: &'a Workspace,
+    pub(crate) service: &'a Service,
+    pub(crate) connection: &'a mut Connection,
+    pub(crate) books: &'a dyn Books,
+    /// Where runs may have been interrupted before.
+    pub(crate) recovery: Option<Recovery<'a>>,
+    /// Takes secrets and private names out of what is shown.
+    pub(crate) clean: &'a dyn Fn(&str) -> String,
 }
 
-/// Applies a migration.
-///
-/// # Errors
-/// The failing statement, shown in its file. The ledger has it, too.
-pub(crate) fn up(session: &mut Session<'_>, migration: &Migration) -> Result<Done> {
-    run(session, migration, &migration.up, Direction::Up)
+/// Runs tasks on the database of a session, one after the other, until one fails.
+pub(crate) fn run(session: &mut Session<'_>, tasks: &[Task<'_>], step: &Step<'_>) -> Ran {
+    let Session {
+        app,
+        target,
+        connection,
+        state,
+        ..
+    } = session;
+    let (app, target): (&App, _) = (app, *target);
+    Runner {
+        workspace: &app.workspace,
+        service: target.service,
+        connection,
+        books: &LedgerBooks {
+            history_schema: &state.history_schema,
+        },
+        recovery: Some(Recovery {
+            app,
+            target,
+            unfinished: state.unfinished(&target.migrations),
+        }),
+        clean: &|text| target.url.params.redact(text),
+    }
+    .run(tasks, Some(step))
 }
 
-/// Reverts a migration with the text of its `down.sql`.
-///
-/// # Errors
-/// As for [`up`].
-pub(crate) fn down(session: &mut Session<'_>, migration: &Migration, sql: &str) -> Result<Done> {
-    run(session, migration, sql, Direction::Down)
-}
+impl Runner<'_> {
+    /// Runs tasks one after the other, until one fails. `step` shows what is going on.
+    pub(crate) fn run(&mut self, tasks: &[Task<'_>], step: Option<&Step<'_>>) -> Ran {
+        Watch::over(step, |watch| {
+            let mut ran = Ran::default();
+            for (index, task) in tasks.iter().enumerate() {
+                watch.begin(|| task.doing(index, tasks));
+                match self.run_one(task, watch) {
+                    Ok(done) => ran.done.push(done),
+                    Err(failed) => {
+                        ran.failed = Some(failed);
+                        break;
+                    }
+                }
+            }
+            ran
+        })
+    }
 
-fn run(
-    session: &mut Session<'_>,
-    migration: &Migration,
-    sql: &str,
-    direction: Direction,
-) -> Result<Done> {
-    let begin = Instant::now();
-    let mut notes = Vec::new();
-    let outcome = match migration.in_transaction {
-        true => in_transaction(session, migration, sql, direction, &mut notes),
-        false => without_transaction(session, migration, sql, direction),
-    };
-    notes.extend(session.connection.take_notices());
-    match outcome {
-        Ok(()) => Ok(Done {
-            name: migration.name.clone(),
+    fn run_one<'t>(&mut self, task: &'t Task<'_>, watch: &Watch<'t>) -> Result<Done, Failed> {
+        let begin = Instant::now();
+        let mut notes = Vec::new();
+        let recovered = match (&self.recovery, task.direction) {
+            (Some(recovery), Direction::Up) => {
+                recovery.clear_up(self.connection, self.books, task.migration)
+            }
+            _ => Ok(None),
+        };
+        match recovered {
+            Err(failure) => return Err(Failed::before_running(task, failure)),
+            Ok(Some(note)) => notes.push(note),
+            Ok(None) => {
+                let ran = match task.migration.in_transaction {
+                    true => self.with_transaction(task, &mut notes, watch),
+                    false => self.without_transaction(task, watch),
+                };
+                // Taken in any case: they are not the next one's.
+                notes.extend(self.connection.take_notices());
+                ran.map_err(|fault| self.explain(task, &fault))?;
+            }
+        }
+        Ok(Done {
+            name: task.migration.name.clone(),
+            direction: task.direction,
             duration: begin.elapsed(),
             notes,
-        }),
-        Err(error) => Err(explain(session, migration, sql, direction, &error)),
+        })
     }
-}
 
-/// The migration and its bookkeeping in one transaction: both, or neither and a row that says why.
-fn in_transaction(
-    session: &mut Session<'_>,
-    migration: &Migration,
-    sql: &str,
-    direction: Direction,
-    notes: &mut Vec<String>,
-) -> Result<(), SqlError> {
-    let begin = Instant::now();
-    let connection = &mut session.connection;
-    let books = ledger::done(migration, direction, &session.state.history_schema);
-    let ran = connection.begin_and_execute(sql).and_then(|()| {
-        let own_end = !connection.in_transaction();
-        let end = statements::transaction_end(sql).filter(|_| own_end);
-        if end == Some(End::Rollback) {
-            return Err(SqlError {
-                message: "the file rolls back its own work: remove its ROLLBACK".to_owned(),
-                statements_done: usize::MAX,
-                ..SqlError::default()
-            });
+    /// The migration and its bookkeeping in one transaction: both, or neither and a row that says why.
+    fn with_transaction<'t>(
+        &mut self,
+        task: &'t Task<'_>,
+        notes: &mut Vec<String>,
+        watch: &Watch<'t>,
+    ) -> Result<(), Fault> {
+        let begin = Instant::now();
+        let ran = self.in_transaction(task, notes, watch);
+        if let Err(fault) = &ran {
+            // Where the connection is lost, the server has rolled back by itself, and the row can't be written.
+            let _ = self.connection.execute("ROLLBACK");
+            let Task { migration, .. } = task;
+            let took = begin.elapsed();
+            let row = self
+                .books
+                .failed(migration, task.kind(), None, took, &fault.error);
+            let row = row.unwrap_or_default();
+            let _ = self.connection.execute(&format!("{RESET};{row}"));
         }
-        if own_end {
-            notes.push(format!(
-                "{}.sql ends the transaction itself (COMMIT), so it is not all or nothing: remove that",
-                direction.word()
-            ));
+        ran
+    }
+
+    fn in_transaction<'t>(
+        &mut self,
+        task: &'t Task<'_>,
+        notes: &mut Vec<String>,
+        watch: &Watch<'t>,
+    ) -> Result<(), Fault> {
+        let script = Script::of(&task.sql);
+        let is_split = script.is_sure
+            && !script.copies
+            && script.statements.len() <= MOST
+            && self.connection.has_standard_strings();
+        // From where the file goes as one string.
+        let mut rest = 0;
+        let mut ended = None;
+        if is_split {
+            match (self.one_by_one(task, &script, watch), script.first_end()) {
+                (Ok(()), None) => return Ok(()),
+                (Ok(()), Some((number, end))) => {
+                    let statement = script.statements[number];
+                    if end == End::Rollback {
+                        return Err(Fault::rolls_back(Some(statement.start)));
+                    }
+                    ended = Some(statement.start);
+                    rest = statement.start + statement.sql.len();
+                }
+                (Err(fault), _) if fault.may_be_the_splitting() => {
+                    self.connection.execute("ROLLBACK")?;
+                    self.connection.take_notices();
+                }
+                (Err(fault), _) => return Err(fault),
+            }
         }
-        let again = if own_end { "BEGIN;" } else { "" };
+        if ended.is_none() {
+            self.connection.execute("BEGIN")?;
+        }
+        self.as_one_string(&task.sql, rest, &script)?;
+        let is_over = !self.connection.in_transaction();
+        if is_over && let Some((start, end)) = statements::transaction_end(&task.sql[rest..]) {
+            let start = rest + start;
+            if end == End::Rollback {
+                return Err(Fault::rolls_back(script.is_sure.then_some(start)));
+            }
+            ended = ended.or(Some(start));
+        }
+        if is_over || ended.is_some() {
+            notes.push(own_end(task, ended));
+        }
+        let close = self.close(task, None);
+        let mut flight = script_of(&close);
+        flight.push("COMMIT");
+        if is_over {
+            flight.insert(0, "BEGIN");
+        }
         // Whatever fails from here on stands in no line of the file.
-        connection
-            .execute(&format!("{again}{RESET};{books};COMMIT"))
-            .map_err(|error| SqlError {
-                position: None,
-                statements_done: usize::MAX,
-                ..error
-            })
-    });
-    if let Err(error) = &ran {
-        // Where the connection is lost, the server has rolled back by itself, and the row can't be written.
-        let row = ledger::failed(migration, direction, begin.elapsed(), error);
-        let _ = connection.execute("ROLLBACK");
-        let _ = connection.execute(&format!("{RESET};{row}"));
+        self.connection.pipeline(&flight).map_err(Fault::from)
     }
-    ran
-}
 
-/// The ledger says `started` first: whatever interrupts the migration, it is known. The indexes that were there tell
-/// the next run which ones this run left behind.
-fn without_transaction(
-    session: &mut Session<'_>,
-    migration: &Migration,
-    sql: &str,
-    direction: Direction,
-) -> Result<(), SqlError> {
-    let connection = &mut session.connection;
-    let row = connection
-        .query_text(&ledger::started(migration, direction), &[])?
-        .unwrap_or_default();
-    let ran = connection.execute(sql);
-    // A BEGIN of its own may be left open.
-    let ran = match (ran, connection.in_transaction()) {
-        (Ok(()), true) => connection.execute("COMMIT"),
-        (Err(error), true) => {
-            let _ = connection.execute("ROLLBACK");
-            Err(error)
+    /// In one round: BEGIN, and each statement by itself up to the one that ends the transaction; or to the last, the
+    /// books and COMMIT.
+    fn one_by_one<'t>(
+        &mut self,
+        task: &'t Task<'_>,
+        script: &Script<'t>,
+        watch: &Watch<'t>,
+    ) -> Result<(), Fault> {
+        let own = match script.first_end() {
+            Some((number, _)) => &script.statements[..=number],
+            None => &script.statements,
+        };
+        let close = self.close(task, None);
+        let mut flight = vec!["BEGIN"];
+        flight.extend(own.iter().map(|statement| statement.sql));
+        if own.len() == script.statements.len() && script.first_end().is_none() {
+            flight.extend(script_of(&close));
+            flight.push("COMMIT");
         }
-        (ran, false) => ran,
-    };
-    let end = match &ran {
-        Ok(()) => ledger::finished(&row, migration, direction, &session.state.history_schema),
-        Err(error) => ledger::ended(&row, error),
-    };
-    let written = connection.execute(&format!("{RESET};{end}"));
-    ran.and(written)
-}
-
-/// Clears up after a non-transactional migration that failed or was interrupted, so that it can run again:
-/// drops the INVALID indexes that it left, or finds that it had done its work.
-///
-/// # Errors
-/// The server's.
-pub(crate) fn recover(session: &mut Session<'_>, migration: &Migration) -> Result<Option<Done>> {
-    let unfinished = session
-        .state
-        .unfinished(&session.target.migrations)
-        .into_iter()
-        .find(|run| run.version == migration.version)
-        .cloned();
-    let Some(run) = unfinished.filter(|_| !migration.in_transaction) else {
-        return Ok(None);
-    };
-    let target = session.target;
-    let failed =
-        |error: SqlError| target.failed("clear up after an interrupted migration in", &error);
-    let begin = Instant::now();
-    for index in left_indexes(&mut session.connection, migration).map_err(failed)? {
-        if !index.valid {
-            session.app.progress.line(&format!(
-                "{}: dropping the INVALID index {}, left by the last run of {}",
-                target.service.name, index.shown, migration.name
-            ));
-            session
-                .connection
-                .execute(&format!("DROP INDEX CONCURRENTLY {}", index.shown))
-                .map_err(failed)?;
-        } else if run.outcome == "started" && statements::only_creates_index(&migration.up) {
-            // Killed after the server was done, before it was written down.
-            let history = &session.state.history_schema;
-            session
-                .connection
-                .execute(&ledger::finished(
-                    &index.run,
-                    migration,
-                    Direction::Up,
-                    history,
-                ))
-                .map_err(failed)?;
-            return Ok(Some(Done {
-                name: migration.name.clone(),
-                duration: begin.elapsed(),
-                notes: vec![format!(
-                    "index {} was complete: an interrupted run had built it",
-                    index.shown
-                )],
-            }));
+        if let Some(first) = own.first() {
+            watch.at(1, first.sql);
         }
+        // The first is our BEGIN, so that `done` is the number of the one at hand, from 1.
+        let at = |done: usize| match own.get(done - 1) {
+            Some(statement) => watch.at(done, statement.sql),
+            None => watch.at_books(),
+        };
+        let ran = self.connection.pipeline_told(&flight, own.len() + 1, at);
+        ran.map_err(|error| {
+            let number = error.statements_done.checked_sub(1);
+            match number.and_then(|number| own.get(number)) {
+                Some(statement) => Fault::in_statement(error, statement),
+                // Ours; or a constraint that is checked last, which belongs to no statement.
+                None => Fault::from(error),
+            }
+        })
     }
-    Ok(None)
-}
 
-/// An index that the last, unfinished run of a migration left.
-struct LeftIndex {
-    /// Quoted, and with its schema where that is needed.
-    shown: String,
-    valid: bool,
-    /// The run's row in the ledger.
-    run: String,
-}
-
-/// The indexes that came after the last run of a non-transactional migration began, that its text names, and that
-/// nobody is building at the moment. Anything less, and an administrator's own index would be dropped.
-fn left_indexes(
-    connection: &mut Connection,
-    migration: &Migration,
-) -> Result<Vec<LeftIndex>, SqlError> {
-    let rows = connection.query(
-        "SELECT i.indexrelid::regclass::text, i.indisvalid, c.relname, r.id
-         FROM (SELECT id, indexes_before FROM db_ledger.run WHERE version = $1 ORDER BY id DESC LIMIT 1) r
-           JOIN pg_index i ON i.indexrelid <> ALL (r.indexes_before)
-           JOIN pg_class c ON c.oid = i.indexrelid
-         WHERE c.relkind = 'i' AND c.relnamespace::regnamespace::text !~ '^pg_'
-           AND NOT EXISTS (SELECT FROM pg_stat_progress_create_index p WHERE p.index_relid = i.indexrelid)",
-        &[&migration.version],
-    )?;
-    let left = rows.into_iter().filter_map(|row| match row.as_slice() {
-        [Some(shown), Some(valid), Some(name), Some(run)]
-            if statements::names(&migration.up, name) =>
-        {
-            Some(LeftIndex {
-                shown: shown.clone(),
-                valid: valid == "t",
-                run: run.clone(),
-            })
+    /// The ledger says `started` first: whatever interrupts the migration, it is known. The file goes as one string: the
+    /// server makes one transaction of several statements, and none of one.
+    fn without_transaction<'t>(
+        &mut self,
+        task: &'t Task<'_>,
+        watch: &Watch<'t>,
+    ) -> Result<(), Fault> {
+        let begin = Instant::now();
+        let row = match self.books.started(task.migration, task.kind()) {
+            Some(started) => self.connection.query_text(&started, &[])?,
+            None => None,
+        };
+        let script = Script::of(&task.sql);
+        if let [only] = script.statements.as_slice() {
+            watch.at(1, only.sql);
         }
-        _ => None,
-    });
-    Ok(left.collect())
+        let ran = self.as_one_string(&task.sql, 0, &script);
+        // A BEGIN of its own may be left open.
+        let ran = match (ran, self.connection.in_transaction()) {
+            (Ok(()), true) => self.connection.execute("COMMIT").map_err(Fault::from),
+            (Err(fault), true) => {
+                let _ = self.connection.execute("ROLLBACK");
+                Err(fault)
+            }
+            (ran, false) => ran,
+        };
+        let close = match &ran {
+            Ok(()) => self.close(task, row.as_deref()),
+            Err(Fault { error, .. }) => {
+                let Task { migration, .. } = task;
+                let (row, took) = (row.as_deref(), begin.elapsed());
+                let row = self.books.failed(migration, task.kind(), row, took, error);
+                format!("{RESET};{}", row.unwrap_or_default())
+            }
+        };
+        let written = self.connection.execute(&close).map_err(Fault::from);
+        ran.and(written)
+    }
+
+    /// Sends the file from a byte offset on as one string.
+    fn as_one_string(&mut self, sql: &str, from: usize, script: &Script<'_>) -> Result<(), Fault> {
+        let mut later = script.statements.iter().filter(|own| own.start >= from);
+        if from > 0 && later.clone().next().is_none() {
+            return Ok(());
+        }
+        self.connection.execute(&sql[from..]).map_err(|error| {
+            let offset = match error.position {
+                Some(position) => Some(from + offset_of(&sql[from..], position)),
+                // PostgreSQL gives a position for what it can't parse or resolve; of the rest, how many were complete.
+                None if script.is_sure => later.nth(error.statements_done).map(|own| own.start),
+                None => None,
+            };
+            Fault { error, offset }
+        })
+    }
+
+    /// The reset of the session and the books.
+    fn close(&self, task: &Task<'_>, row: Option<&str>) -> String {
+        let done = self.books.done(task.migration, task.kind(), row);
+        format!("{RESET};{done}")
+    }
 }
 
-fn explain(
-    session: &mut Session<'_>,
-    migration: &Migration,
-    sql: &str,
-    direction: Direction,
-    error: &SqlError,
-) -> Failure {
-    let target = session.target;
-    let path = match direction {
-        Direction::Up => migration.up_path(),
-        Direction::Down => migration.down_path(),
+fn script_of(sql: &str) -> Vec<&str> {
+    let statements = Script::of(sql).statements;
+    statements.iter().map(|statement| statement.sql).collect()
+}
+
+/// The note about a file that ends its own transaction; `start` is the statement that does.
+fn own_end(task: &Task<'_>, start: Option<usize>) -> String {
+    let file = match task.direction {
+        Direction::Up => "up.sql",
+        Direction::Down => "down.sql",
     };
-    let path = session.app.workspace.shown(&path);
-    let shown = diagnostic::render(&path, sql, error);
-    let mut failure = Failure::new(
-        Kind::Migration,
-        format!(
-            "failed to {} migration `{}` of service `{}`\n{}",
-            direction.verb(),
-            migration.name,
-            target.service.name,
-            target.url.params.redact(&shown)
-        ),
-    );
-    if session.connection.is_lost() {
-        return failure
-            .help("the connection was lost; run the command again: it goes on where this stopped");
-    }
-    let transactional = migration.in_transaction;
-    if !transactional {
-        let left = left_indexes(&mut session.connection, migration).unwrap_or_default();
-        for index in left.iter().filter(|index| !index.valid) {
-            failure = failure.help(format!(
-                "it left the INVALID index {}, which the next run drops before it tries again",
-                index.shown
-            ));
-        }
-    }
-    if let Some(help) = not_in_transaction(&session.app.workspace, migration, error) {
-        failure = failure.help(help);
-    }
-    let kept = transactional && statements::transaction_end(sql).is_none();
-    failure.help(match kept {
-        true => "nothing of this migration was kept; mend it and run the command again",
-        false => "what came before the error may have been kept; mend it and run the command again",
-    })
-}
-
-/// What to do about a statement that can't run inside a transaction.
-pub(crate) fn not_in_transaction(
-    workspace: &Workspace,
-    migration: &Migration,
-    error: &SqlError,
-) -> Option<String> {
-    // 25001: active_sql_transaction.
-    (error.sqlstate == "25001").then(|| match migration.in_transaction {
-        true => format!(
-            "put it in a migration of its own, with `run_in_transaction = false` in {}",
-            workspace.shown(&migration.folder.join("metadata.toml"))
-        ),
-        false => "the statements of one file are one transaction: put each of these in a migration of its own".to_owned(),
-    })
+    let line = start.map(|start| format!(" in line {}", place_of(&task.sql, start).line));
+    format!(
+        "{file} ends the transaction itself (COMMIT{}), so it is not all or nothing: remove that",
+        line.unwrap_or_default()
+    )
 }

@@ -3,8 +3,9 @@
 use std::time::Instant;
 
 use crate::app::App;
+use crate::database::claim;
 use crate::database::guard::{self, Permit};
-use crate::database::ledger;
+use crate::database::ledger::Ledger;
 use crate::database::lock::Lock;
 use crate::database::state::State;
 use crate::database::target::{Target, Visit};
@@ -71,11 +72,10 @@ impl<'a> Session<'a> {
             url,
             migrations,
         } = self.target;
-        let known = self.state.owner().is_some();
-        if known && self.state.has_history && self.state.unrecorded().is_empty() {
+        if claim::is_settled(&self.state) && !claim::is_outdated(&self.state) {
             return Ok(());
         }
-        let owner = ledger::claim(&mut self.connection, &service.name, &self.state, migrations)
+        let owner = claim::claim(&mut self.connection, &service.name, &self.state, migrations)
             .map_err(|error| self.target.failed("claim", &error))?;
         if owner != service.name {
             return Err(guard::owned_by_another(service, url, &owner));
@@ -84,7 +84,9 @@ impl<'a> Session<'a> {
             return self.read_again();
         }
         self.state.has_history = true;
-        self.state.own(&service.name);
+        let unfinished = self.state.ledger.take().map(|ledger| ledger.unfinished);
+        let ledger = Ledger::claimed(&service.name, unfinished.unwrap_or_default());
+        self.state.ledger = Some(ledger);
         Ok(())
     }
 

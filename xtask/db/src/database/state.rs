@@ -1,10 +1,8 @@
 //! What a database says of itself, read without writing: who it is, who owns it, what is applied.
 
-use std::collections::HashMap;
-
 use serde::Deserialize;
 
-use crate::database::ledger::{self, Ledger, Owner, Run};
+use crate::database::ledger::{self, Ledger, Owner, Run, RunKind, RunOutcome};
 use crate::database::lock;
 use crate::migrations::Migrations;
 use crate::pg::{Connection, Ident, Literal, SqlError};
@@ -75,6 +73,8 @@ pub(crate) struct State {
 pub(crate) struct Applied {
     pub(crate) version: String,
     pub(crate) run_on: String,
+    /// Of the text that was run, where the ledger knows it: another program may have applied it.
+    pub(crate) checksum: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -93,7 +93,7 @@ struct Details {
     started: String,
     applied: Vec<Applied>,
     owner: Option<Owner>,
-    runs: Vec<Run>,
+    unfinished: Vec<Run>,
     objects: Vec<String>,
     locked: bool,
 }
@@ -127,16 +127,17 @@ fn settled() -> String {
            'history_schema', (SELECT n.nspname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
                               WHERE c.oid = '__diesel_schema_migrations'::regclass),
            'applied', {},
-           'owner', {}, 'runs', {})",
-        applied("__diesel_schema_migrations"),
+           'owner', {}, 'unfinished', {})",
+        applied("__diesel_schema_migrations", ledger::SELECT_CHECKSUM),
         ledger::SELECT_OWNER,
-        ledger::SELECT_LAST_RUNS
+        ledger::SELECT_UNFINISHED
     )
 }
 
-fn applied(table: &str) -> String {
+fn applied(table: &str, checksum: &str) -> String {
     format!(
-        "(SELECT coalesce(json_agg(json_build_object('version', version, 'run_on', run_on::text)), '[]') FROM {table})"
+        "(SELECT coalesce(json_agg(json_build_object('version', d.version, 'run_on', d.run_on::text, 'checksum', {checksum})),
+            '[]') FROM {table} d)"
     )
 }
 
@@ -179,14 +180,21 @@ fn details(overview: &Overview) -> String {
     };
     let applied = match &overview.history_schema {
         None => "'[]'::json".to_owned(),
-        Some(schema) => applied(&format!("{}.__diesel_schema_migrations", Ident(schema))),
+        Some(schema) => {
+            let checksum = match overview.has_ledger {
+                true => ledger::SELECT_CHECKSUM,
+                false => "NULL",
+            };
+            let table = format!("{}.__diesel_schema_migrations", Ident(schema));
+            applied(&table, checksum)
+        }
     };
     // Of a database with an owner, nobody asks for what is in it; without runs, nobody asks for the lock.
     let objects = objects();
-    let (owner, runs, objects, locked) = match overview.has_ledger {
+    let (owner, unfinished, objects, locked) = match overview.has_ledger {
         true => (
             ledger::SELECT_OWNER,
-            ledger::SELECT_LAST_RUNS,
+            ledger::SELECT_UNFINISHED,
             format!("CASE WHEN EXISTS (SELECT FROM db_ledger.owner) THEN '[]' ELSE {objects} END"),
             format!(
                 "EXISTS (SELECT FROM db_ledger.run WHERE outcome = 'started') AND {}",
@@ -197,7 +205,7 @@ fn details(overview: &Overview) -> String {
     };
     format!(
         "SELECT json_build_object('system', {system}, 'started', extract(epoch FROM pg_postmaster_start_time())::text,
-           'applied', {applied}, 'owner', {owner}, 'runs', {runs}, 'objects', {objects}, 'locked', {locked})"
+           'applied', {applied}, 'owner', {owner}, 'unfinished', {unfinished}, 'objects', {objects}, 'locked', {locked})"
     )
 }
 
@@ -257,12 +265,12 @@ impl State {
             history_schema: String,
             applied: Vec<Applied>,
             owner: Option<Owner>,
-            runs: Vec<Run>,
+            unfinished: Vec<Run>,
         }
         let settled = format!("{BEGIN}; {}; ROLLBACK", settled());
         let read: Settled = finished(connection, |connection| connection.execute_json(&settled))?;
-        let begun = |run: &Run| run.is_last && run.outcome == "started";
-        if read.owner.is_none() || read.runs.iter().any(begun) {
+        let begun = |run: &Run| run.outcome == RunOutcome::Started;
+        if read.owner.is_none() || read.unfinished.iter().any(begun) {
             return Ok(None);
         }
         Ok(Some(Self {
@@ -280,7 +288,7 @@ impl State {
             locked: false,
             ledger: Some(Ledger {
                 owner: read.owner,
-                runs: read.runs,
+                unfinished: read.unfinished,
             }),
         }))
     }
@@ -314,7 +322,7 @@ impl State {
             locked: details.locked,
             ledger: overview.has_ledger.then_some(Ledger {
                 owner: details.owner,
-                runs: details.runs,
+                unfinished: details.unfinished,
             }),
         }
     }
@@ -331,17 +339,6 @@ impl State {
     /// The service that the ledger names as owner.
     pub(crate) fn owner(&self) -> Option<&str> {
         Some(&self.ledger.as_ref()?.owner.as_ref()?.service)
-    }
-
-    /// Notes that the database was claimed for a service: what was just written is not read again.
-    pub(crate) fn own(&mut self, service: &str) {
-        let runs = self
-            .ledger
-            .take()
-            .map_or_else(Vec::new, |ledger| ledger.runs);
-        let service = service.to_owned();
-        let owner = Some(Owner { service });
-        self.ledger = Some(Ledger { owner, runs });
     }
 
     /// The applied versions, in order.
@@ -363,62 +360,36 @@ impl State {
 
     /// The applied versions whose `up.sql` is not the text that was run.
     pub(crate) fn edited(&self, migrations: &Migrations) -> Vec<String> {
-        let recorded = self.recorded_checksums();
-        let differs = |applied: &&Applied| match (
-            recorded.get(&applied.version),
-            migrations.get(&applied.version),
-        ) {
-            (Some(recorded), Some(migration)) => *recorded != migration.checksum(),
-            _ => false,
-        };
-        self.applied
-            .iter()
-            .filter(differs)
-            .map(|applied| applied.version.clone())
-            .collect()
+        let differs =
+            |applied: &&Applied| match (&applied.checksum, migrations.get(&applied.version)) {
+                (Some(recorded), Some(migration)) => *recorded != migration.checksum(),
+                _ => false,
+            };
+        let edited = self.applied.iter().filter(differs);
+        edited.map(|applied| applied.version.clone()).collect()
     }
 
     /// The applied versions of which the ledger knows no checksum: another program applied them.
     pub(crate) fn unrecorded(&self) -> Vec<&Applied> {
-        let recorded = self.recorded_checksums();
-        self.applied
-            .iter()
-            .filter(|applied| !recorded.contains_key(&applied.version))
-            .collect()
-    }
-
-    /// The checksums of the applied versions. A row of the ledger counts only for the very application that it
-    /// recorded: `diesel migration redo` may have run another text since, which Diesel's `run_on` tells.
-    fn recorded_checksums(&self) -> HashMap<String, String> {
-        let runs = self.ledger.iter().flat_map(|ledger| &ledger.runs);
-        runs.filter(|run| run.is_done() && run.direction != "down")
-            .filter_map(|run| {
-                let applied = self
-                    .applied
-                    .iter()
-                    .find(|applied| applied.version == run.version)?;
-                (run.run_on.as_deref() == Some(applied.run_on.as_str()))
-                    .then(|| (run.version.clone(), run.checksum.clone()))
-            })
-            .collect()
+        let unrecorded = |applied: &&Applied| applied.checksum.is_none();
+        self.applied.iter().filter(unrecorded).collect()
     }
 
     /// The last runs that failed or never finished, as long as nothing else has brought what they were for.
     pub(crate) fn unfinished(&self, migrations: &Migrations) -> Vec<&Run> {
-        let runs = self.ledger.iter().flat_map(|ledger| &ledger.runs);
-        runs.filter(|run| run.is_last && !run.is_done())
-            .filter(|run| {
-                // A migration that was given up, and a transactional one that did not revert, have left nothing.
-                let left = match run.direction.as_str() {
-                    "down" => run.outcome == "started",
-                    _ => migrations.get(&run.version).is_some(),
-                };
-                let applied = self
-                    .applied
-                    .iter()
-                    .any(|applied| applied.version == run.version);
-                left && applied == (run.direction == "down")
-            })
-            .collect()
+        let runs = self.ledger.iter().flat_map(|ledger| &ledger.unfinished);
+        runs.filter(|run| {
+            // A migration that was given up, and a transactional one that did not revert, have left nothing.
+            let left = match run.kind {
+                RunKind::Down => run.outcome == RunOutcome::Started,
+                _ => migrations.get(&run.version).is_some(),
+            };
+            let applied = self
+                .applied
+                .iter()
+                .any(|applied| applied.version == run.version);
+            left && applied == (run.kind == RunKind::Down)
+        })
+        .collect()
     }
 }

@@ -1,13 +1,11 @@
 //! Connection settings as libpq reads them, with passwords that can't be shown.
-#![expect(unsafe_code, reason = "libpq's own parser is called")]
 
-use std::ffi::{CString, c_char};
+use std::ffi::CString;
 use std::fmt;
-use std::ptr;
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
-use super::text_of;
+use super::raw::parse_settings;
 
 /// What may stand unencoded in the parts of a URL that we print.
 const URL_PART: &AsciiSet = &NON_ALPHANUMERIC
@@ -44,30 +42,7 @@ impl Params {
             }
             _ => {}
         }
-        let mut error: *mut c_char = ptr::null_mut();
-        // SAFETY: both pointers are valid for the call; the result is freed below.
-        let options = unsafe { pq_sys::PQconninfoParse(c_text.as_ptr(), &raw mut error) };
-        if options.is_null() {
-            // SAFETY: libpq hands over a C string, or null when it is out of memory.
-            let reason = unsafe { text_of(error) }.unwrap_or_else(|| "out of memory".to_owned());
-            // SAFETY: allocated by libpq just now.
-            unsafe { pq_sys::PQfreemem(error.cast()) };
-            return Err(without_quoted(&reason));
-        }
-        let mut settings = Vec::new();
-        let mut option = options;
-        // SAFETY: libpq's array ends with an entry whose keyword is null.
-        unsafe {
-            while !(*option).keyword.is_null() {
-                if let (Some(key), Some(value)) =
-                    (text_of((*option).keyword), text_of((*option).val))
-                {
-                    settings.push((key, value));
-                }
-                option = option.add(1);
-            }
-            pq_sys::PQconninfoFree(options);
-        }
+        let settings = parse_settings(&c_text).map_err(|reason| without_quoted(&reason))?;
         let ports = settings.iter().filter(|(key, _)| key == "port");
         let mut ports = ports.flat_map(|(_, value)| value.split(','));
         // libpq would take what follows a stray `@` or `/` for a host or a database, and print it.

@@ -3,9 +3,11 @@
 use std::path::{Component, Path, PathBuf};
 
 use anyhow::{Context as _, bail};
+use fs_err as fs;
 use serde::{Deserialize, Serialize};
 
-use super::node::{self, Node};
+use super::node::Node;
+use crate::ui::replace::{replace, set_mode};
 
 /// Where the backups are, from the workspace's root.
 pub(crate) const FOLDER: &str = "migration_backups";
@@ -27,7 +29,7 @@ pub(crate) struct Manifest {
 pub(crate) struct Entry {
     /// From the workspace's root.
     pub(crate) path: PathBuf,
-    pub(crate) done: Done,
+    pub(crate) done: How,
     pub(crate) why: String,
     pub(crate) before: Node,
     pub(crate) after: Node,
@@ -35,7 +37,7 @@ pub(crate) struct Entry {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub(crate) enum Done {
+pub(crate) enum How {
     Created,
     Changed,
     Moved,
@@ -44,9 +46,9 @@ pub(crate) enum Done {
 impl Entry {
     pub(crate) fn new(path: PathBuf, why: &str, before: Node, after: Node) -> Self {
         let done = match (&before, &after) {
-            (Node::Absent, _) => Done::Created,
-            (_, Node::Absent) => Done::Moved,
-            _ => Done::Changed,
+            (Node::Absent, _) => How::Created,
+            (_, Node::Absent) => How::Moved,
+            _ => How::Changed,
         };
         Self {
             path,
@@ -69,7 +71,11 @@ impl Manifest {
 
     pub(crate) fn write(&self, backup: &Path) -> anyhow::Result<()> {
         let text = serde_json::to_string_pretty(self).context("failed to write the list")?;
-        node::write_file(&backup.join(NAME), (text + "\n").as_bytes(), Some(0o600))
+        Ok(replace(
+            &backup.join(NAME),
+            (text + "\n").as_bytes(),
+            Some(0o600),
+        )?)
     }
 
     pub(crate) fn is_in(backup: &Path) -> bool {
@@ -78,12 +84,7 @@ impl Manifest {
 
     pub(crate) fn read(backup: &Path) -> anyhow::Result<Self> {
         let path = backup.join(NAME);
-        let text = std::fs::read_to_string(&path).with_context(|| {
-            format!(
-                "failed to read `{}`, the list of what was changed",
-                path.display()
-            )
-        })?;
+        let text = fs::read_to_string(&path)?;
         let manifest: Self = serde_json::from_str(&text)
             .with_context(|| format!("failed to read `{}`", path.display()))?;
         if manifest.version != VERSION {
@@ -112,8 +113,7 @@ impl Manifest {
 /// A folder of its own for a backup, which only its owner can read: there may be a `.env` in it.
 pub(crate) fn new_folder(root: &Path, time: &str) -> anyhow::Result<PathBuf> {
     let parent = root.join(FOLDER);
-    std::fs::create_dir_all(&parent)
-        .with_context(|| format!("failed to create `{}`", parent.display()))?;
+    fs::create_dir_all(&parent)?;
     let mut number = 1;
     loop {
         let name = match number {
@@ -121,14 +121,13 @@ pub(crate) fn new_folder(root: &Path, time: &str) -> anyhow::Result<PathBuf> {
             number => format!("{time}-{number}"),
         };
         let folder = parent.join(name);
-        match std::fs::create_dir(&folder) {
+        match fs::create_dir(&folder) {
             Ok(()) => {
-                node::set_mode(&folder, Some(0o700))
-                    .with_context(|| format!("failed to protect `{}`", folder.display()))?;
+                set_mode(&folder, Some(0o700))?;
                 return Ok(folder);
             }
             Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => number += 1,
-            Err(error) => bail!("failed to create `{}`: {error}", folder.display()),
+            Err(error) => return Err(error.into()),
         }
     }
 }

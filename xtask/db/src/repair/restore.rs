@@ -2,11 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::Context as _;
+use fs_err as fs;
 
 use super::manifest::{Entry, FILES, FOLDER, Manifest};
 use super::node::{self, Node};
 use crate::ui::failure::{Failure, Result};
+use crate::ui::replace::{replace, set_mode};
 
 /// What was put back.
 pub(crate) struct Restored {
@@ -30,10 +31,26 @@ pub(crate) fn restore(root: &Path, name: &str) -> Result<Restored> {
         .help("there is nothing to put back; the folder can be removed"));
     }
     let entries = Manifest::read(&backup)?.entries;
+    let todo = to_put_back(root, &backup, &entries)?;
+    let mut done = Vec::new();
+    for entry in &todo {
+        done.push((entry.path.clone(), put_back(root, &backup, entry)?));
+    }
+    // Last, and the innermost first: a folder that may not be written to could not be filled.
+    for entry in todo.iter().rev() {
+        if let Node::Folder { mode } = entry.before {
+            set_mode(&root.join(&entry.path), mode)?;
+        }
+    }
+    Ok(Restored { backup, done })
+}
+
+/// The entries that are not as they were.
+fn to_put_back<'e>(root: &Path, backup: &Path, entries: &'e [Entry]) -> Result<Vec<&'e Entry>> {
     let (mut todo, mut changed, mut damaged) = (Vec::new(), Vec::new(), Vec::new());
-    for entry in &entries {
+    for entry in entries {
         let now = node::read(root, &entry.path)?;
-        if !is_whole(&backup, entry) {
+        if !is_whole(backup, entry) {
             damaged.push(entry);
         }
         if now == entry.before {
@@ -68,19 +85,7 @@ pub(crate) fn restore(root: &Path, name: &str) -> Result<Restored> {
             backup.join(FILES).display()
         )));
     }
-    let mut done = Vec::new();
-    for entry in &todo {
-        done.push((entry.path.clone(), put_back(root, &backup, entry)?));
-    }
-    // Last, and the innermost first: a folder that may not be written to could not be filled.
-    for entry in todo.iter().rev() {
-        if let Node::Folder { mode } = entry.before {
-            let path = root.join(&entry.path);
-            node::set_mode(&path, mode)
-                .with_context(|| format!("failed to set the mode of `{}`", path.display()))?;
-        }
-    }
-    Ok(Restored { backup, done })
+    Ok(todo)
 }
 
 /// The backup that is meant: a path, or a name under `migration_backups`.
@@ -112,21 +117,20 @@ fn is_whole(backup: &Path, entry: &Entry) -> bool {
 
 fn put_back(root: &Path, backup: &Path, entry: &Entry) -> anyhow::Result<&'static str> {
     let path = root.join(&entry.path);
-    let failed = || format!("failed to put back `{}`", path.display());
     match &entry.before {
         Node::Absent => {
-            std::fs::remove_file(&path).with_context(failed)?;
+            fs::remove_file(&path)?;
             return Ok("removed");
         }
-        Node::Folder { .. } => std::fs::create_dir_all(&path).with_context(failed)?,
-        Node::Link { target } => node::link(target, &path).with_context(failed)?,
+        Node::Folder { .. } => fs::create_dir_all(&path)?,
+        Node::Link { target } => node::link(target, &path)?,
         Node::File { mode, .. } => {
             let copy = backup.join(FILES).join(&entry.path);
-            let bytes = std::fs::read(&copy).with_context(failed)?;
+            let bytes = fs::read(&copy)?;
             if let Some(folder) = path.parent() {
-                std::fs::create_dir_all(folder).with_context(failed)?;
+                fs::create_dir_all(folder)?;
             }
-            node::write_file(&path, &bytes, *mode)?;
+            replace(&path, &bytes, *mode)?;
         }
     }
     Ok("put back")

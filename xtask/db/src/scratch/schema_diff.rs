@@ -7,7 +7,7 @@
 use std::collections::HashMap;
 use std::path::Path;
 
-use anyhow::Context as _;
+use fs_err as fs;
 use squawk_lexer::{TokenKind, tokenize};
 
 use crate::app::App;
@@ -54,8 +54,7 @@ pub(crate) fn write(
         };
         unseen = unseen.or(Some(difference));
         let printed = bench.path("printed.rs");
-        std::fs::write(&printed, &file.printed)
-            .with_context(|| format!("failed to write `{}`", printed.display()))?;
+        fs::write(&printed, &file.printed)?;
         let generate = |schema: &Path| section.generate(diesel, &bench, service, database, schema);
         let (edited, unedited) = (generate(&section.path)?, generate(&printed)?);
         let types = custom_types(&file);
@@ -115,8 +114,7 @@ impl Section {
         schema: &Path,
     ) -> Result<Script> {
         let folder = bench.path("migrations");
-        let failed = || format!("failed to use `{}`", folder.display());
-        std::fs::create_dir(&folder).with_context(failed)?;
+        fs::create_dir(&folder)?;
         let mut diff = std::ffi::OsString::from("--diff-schema=");
         diff.push(schema);
         let mut command = diesel.command(bench, &database.url_with_password());
@@ -132,12 +130,12 @@ impl Section {
             database.shown(&self.path)
         );
         diesel_cli::output(&mut command, &what, |text| database.clean(text))?;
-        let read = |name| std::fs::read_to_string(folder.join("1_diff").join(name));
+        let read = |name| fs::read_to_string(folder.join("1_diff").join(name));
         let script = Script {
-            up: read("up.sql").with_context(failed)?,
-            down: read("down.sql").with_context(failed)?,
+            up: read("up.sql")?,
+            down: read("down.sql")?,
         };
-        std::fs::remove_dir_all(&folder).with_context(failed)?;
+        fs::remove_dir_all(&folder)?;
         Ok(script)
     }
 }

@@ -3,13 +3,16 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
+use fs_err as fs;
 use toml::{Table, Value};
 
 use crate::app::App;
 use crate::scratch::diesel_cli::{self, Bench, Diesel};
 use crate::scratch::throwaway::ThrowawayDatabase;
-use crate::ui::failure::{Failure, Result};
+use crate::ui::failure::Result;
+use crate::ui::replace::replace;
 use crate::workspace::Service;
+use crate::workspace::diesel_toml::DieselToml;
 
 /// One `[print_schema]` section of a `diesel.toml` that names a file.
 #[derive(Debug)]
@@ -34,16 +37,10 @@ pub(crate) struct SchemaFile {
 
 impl Section {
     /// The sections of a service's `diesel.toml` that name a file, as Diesel reads them.
-    ///
-    /// # Errors
-    /// A file that can't be read or parsed.
     pub(crate) fn read(service: &Service) -> Result<Vec<Self>> {
-        let path = service.folder.join("diesel.toml");
-        let text = std::fs::read_to_string(&path)
-            .with_context(|| format!("failed to read `{}`", path.display()))?;
-        let table: Table = text.parse().map_err(|error| {
-            Failure::usage(format!("failed to parse `{}`: {error}", path.display()))
-        })?;
+        let diesel = DieselToml::read(service);
+        diesel.sound()?;
+        let table: Table = diesel.text().parse().unwrap_or_default();
         let empty = Table::new();
         let root = table
             .get("print_schema")
@@ -80,23 +77,16 @@ impl Section {
 
     /// The `--config-file` with this section as the only one. `print-schema` prints them all, one after the other, and
     /// has no option to print one.
-    ///
-    /// # Errors
-    /// The file can't be written.
     pub(crate) fn config_file(&self, service: &Service, bench: &Bench) -> Result<PathBuf> {
         let Some(settings) = &self.settings else {
             return Ok(service.folder.join("diesel.toml"));
         };
         let path = bench.path(&format!("diesel-{}.toml", self.key));
-        std::fs::write(&path, settings)
-            .with_context(|| format!("failed to write `{}`", path.display()))?;
+        fs::write(&path, settings)?;
         Ok(path)
     }
 
     /// What Diesel prints for this section, and what it has to say about it.
-    ///
-    /// # Errors
-    /// Diesel's.
     pub(crate) fn print(
         &self,
         diesel: &Diesel,
@@ -140,8 +130,6 @@ pub(crate) fn print(
 }
 
 impl SchemaFile {
-    /// # Errors
-    /// As for [`print()`].
     pub(crate) fn read(
         section: &Section,
         diesel: &Diesel,
@@ -190,29 +178,12 @@ impl SchemaFile {
     }
 
     /// Writes what Diesel prints: all of it or nothing, whatever happens meanwhile.
-    ///
-    /// # Errors
-    /// The file or its folder can't be written.
     pub(crate) fn write(&self) -> Result<()> {
         // A link stays one.
         let path = std::fs::canonicalize(&self.path).unwrap_or_else(|_| self.path.clone());
-        let write = || {
-            let folder = path.parent().unwrap_or(Path::new("."));
-            std::fs::create_dir_all(folder)?;
-            let name = path.file_name().unwrap_or_default().display();
-            let partial = folder.join(format!(".{name}.{}", std::process::id()));
-            let written = std::fs::write(&partial, &self.printed)
-                .and_then(|()| match std::fs::metadata(&path) {
-                    Ok(metadata) => std::fs::set_permissions(&partial, metadata.permissions()),
-                    Err(_) => Ok(()),
-                })
-                .and_then(|()| std::fs::rename(&partial, &path));
-            if written.is_err() {
-                let _ = std::fs::remove_file(&partial);
-            }
-            written
-        };
-        Ok(write().with_context(|| format!("failed to write `{}`", self.path.display()))?)
+        let folder = path.parent().unwrap_or(Path::new("."));
+        fs::create_dir_all(folder)?;
+        Ok(replace(&path, self.printed.as_bytes(), None)?)
     }
 }
 
@@ -222,12 +193,9 @@ pub(crate) fn quoted(line: Option<&str>) -> String {
 }
 
 fn read(path: &Path) -> Result<Option<String>> {
-    match std::fs::read_to_string(path) {
+    match fs::read_to_string(path) {
         Ok(text) => Ok(Some(text)),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(Failure::usage(format!(
-            "failed to read `{}`: {error}",
-            path.display()
-        ))),
+        Err(error) => Err(error.into()),
     }
 }

@@ -14,16 +14,16 @@
 //! bookkeeping table is there, as after `diesel migration run`.
 
 use std::hash::{BuildHasher as _, Hasher as _, RandomState};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use crate::app::App;
-use crate::database::ledger::{self, Direction};
-use crate::database::runner;
+use crate::database::books::{DieselOnly, create_history};
+use crate::database::runner::Runner;
+pub(crate) use crate::database::task::Failed;
+use crate::database::task::Task;
 use crate::migrations::{Migration, Migrations};
 use crate::pg::{Connection, Ident, Params, SqlError};
 use crate::scratch::local_postgres;
-use crate::sql::diagnostic;
-use crate::sql::statements::{offset_of, place_of, starts};
 use crate::ui::failure::{Failure, Kind, Result};
 use crate::workspace::Service;
 
@@ -74,21 +74,6 @@ pub(crate) struct ThrowawayDatabase<'c> {
 struct Keeper {
     session: Connection,
     name: String,
-}
-
-/// A migration that did not run.
-#[derive(Debug)]
-pub(crate) struct Failed {
-    /// `up.sql` or `down.sql`.
-    pub(crate) path: PathBuf,
-    /// From 1, where it is known.
-    pub(crate) line: Option<usize>,
-    /// PostgreSQL's message, with its SQLSTATE.
-    pub(crate) message: String,
-    /// Empty where no statement was refused.
-    pub(crate) sqlstate: String,
-    /// All of it, for a person.
-    pub(crate) failure: Failure,
 }
 
 impl<'c> ThrowawayServer<'c> {
@@ -148,7 +133,7 @@ impl<'c> ThrowawayServer<'c> {
         let connection = keeper.create(refused).and_then(|keeper| {
             let mut connection = self.connect(&params)?;
             connection
-                .execute(&ledger::create_history("public"))
+                .execute(&create_history("public"))
                 .map_err(refused)?;
             let roles = roles(&mut connection).map_err(refused)?;
             Ok((keeper, connection, roles))
@@ -191,10 +176,9 @@ impl ThrowawayDatabase<'_> {
     /// The first that fails, shown in its file.
     pub(crate) fn apply(&mut self, migrations: &Migrations) -> Result<()> {
         // Nothing is applied yet, so the plan is all of them.
-        for migration in migrations.plan(&[]).pending {
-            self.up(migration).map_err(|failed| failed.failure)?;
-        }
-        Ok(())
+        let pending = migrations.plan(&[]).pending;
+        let tasks: Vec<_> = pending.into_iter().map(Task::up).collect();
+        Ok(self.run(&tasks)?)
     }
 
     /// Applies one migration.
@@ -202,24 +186,18 @@ impl ThrowawayDatabase<'_> {
     /// # Errors
     /// The failing statement and its place.
     pub(crate) fn up(&mut self, migration: &Migration) -> Result<(), Failed> {
-        self.run(migration, &migration.up, Direction::Up)
-            .map_err(|error| self.explain(migration, &migration.up, Direction::Up, &error))
+        self.run(&[Task::up(migration)])
     }
 
     /// Reverts one migration.
     ///
     /// # Errors
     /// As for [`up`](Self::up); also a missing or empty `down.sql`.
-    #[allow(dead_code, reason = "until `db check`, which uses it")]
     pub(crate) fn down(&mut self, migration: &Migration) -> Result<(), Failed> {
-        let sql = migration.down().map_err(|failure| Failed {
-            path: migration.down_path(),
-            line: None,
-            message: failure.message.clone(),
-            sqlstate: String::new(),
-            failure,
-        })?;
-        self.down_with(migration, &sql)
+        match migration.down() {
+            Ok(sql) => self.down_with(migration, &sql),
+            Err(failure) => Err(Failed::before_running(&Task::down(migration, ""), failure)),
+        }
     }
 
     /// Reverts one migration with a text that is in no file yet.
@@ -227,8 +205,7 @@ impl ThrowawayDatabase<'_> {
     /// # Errors
     /// As for [`up`](Self::up).
     pub(crate) fn down_with(&mut self, migration: &Migration, sql: &str) -> Result<(), Failed> {
-        self.run(migration, sql, Direction::Down)
-            .map_err(|error| self.explain(migration, sql, Direction::Down, &error))
+        self.run(&[Task::down(migration, sql)])
     }
 
     /// A session of the superuser, outside any transaction.
@@ -248,93 +225,30 @@ impl ThrowawayDatabase<'_> {
 
     /// `text`, such as a child's output, without the password and without the database's private name.
     pub(crate) fn clean(&self, text: &str) -> String {
-        self.params
-            .redact(text)
-            .replace(&self.keeper.name, &self.service.database)
+        clean(text, &self.params, &self.keeper.name, self.service)
     }
 
-    fn run(
-        &mut self,
-        migration: &Migration,
-        sql: &str,
-        direction: Direction,
-    ) -> Result<(), SqlError> {
-        if CREATES_ROLE.iter().any(|words| contains(sql, words)) {
-            self.made_roles.push_str(sql);
-        }
-        let connection = &mut self.connection;
-        let ran = (|| {
-            if migration.in_transaction {
-                connection.execute("BEGIN")?;
+    fn run(&mut self, tasks: &[Task<'_>]) -> Result<(), Failed> {
+        for task in tasks {
+            if CREATES_ROLE.iter().any(|words| contains(task.sql(), words)) {
+                self.made_roles.push_str(task.sql());
             }
-            connection.execute(sql)?;
-            // What `SET` and `SET ROLE` in one migration do must not reach the next.
-            connection.execute("RESET SESSION AUTHORIZATION; RESET ALL")?;
-            let books = match direction {
-                Direction::Up => {
-                    "INSERT INTO public.__diesel_schema_migrations (version) VALUES ($1)"
-                }
-                Direction::Down => {
-                    "DELETE FROM public.__diesel_schema_migrations WHERE version = $1"
-                }
-            };
-            connection.query(books, &[&migration.version])?;
-            if connection.in_transaction() {
-                // A constraint that is checked last belongs to no statement.
-                connection.execute("COMMIT").map_err(|error| SqlError {
-                    statements_done: usize::MAX,
-                    ..error
-                })?;
-            }
-            Ok(())
-        })();
-        if ran.is_err() {
-            // The error at hand is the one to show.
-            let _ = connection.execute("ROLLBACK");
-            let _ = connection.execute("RESET SESSION AUTHORIZATION; RESET ALL");
         }
-        connection.take_notices();
-        ran
+        let (params, name, service) = (&self.params, &self.keeper.name, self.service);
+        let mut runner = Runner {
+            workspace: &self.app.workspace,
+            service,
+            connection: &mut self.connection,
+            books: &DieselOnly,
+            recovery: None,
+            clean: &|text| clean(text, params, name, service),
+        };
+        runner.run(tasks, None).failed.map_or(Ok(()), Err)
     }
+}
 
-    fn explain(
-        &self,
-        migration: &Migration,
-        sql: &str,
-        direction: Direction,
-        error: &SqlError,
-    ) -> Failed {
-        let path = match direction {
-            Direction::Up => migration.up_path(),
-            Direction::Down => migration.down_path(),
-        };
-        let workspace = &self.app.workspace;
-        let shown = diagnostic::render(&workspace.shown(&path), sql, error);
-        let mut failure = Failure::new(
-            Kind::Migration,
-            format!(
-                "failed to {} migration `{}` of service `{}` on a throw-away database\n{}",
-                direction.verb(),
-                migration.name,
-                self.service.name,
-                self.clean(&shown)
-            ),
-        );
-        if let Some(help) = runner::not_in_transaction(workspace, migration, error) {
-            failure = failure.help(help);
-        }
-        let offset = match error.position {
-            Some(position) => Some(offset_of(sql, position)),
-            None => starts(sql).get(error.statements_done).copied(),
-        };
-        Failed {
-            path,
-            line: offset.map(|offset| place_of(sql, offset).line),
-            message: self.clean(&error.to_string()),
-            sqlstate: error.sqlstate.clone(),
-            failure,
-        }
-    }
+fn clean(text: &str, params: &Params, name: &str, service: &Service) -> String {
+    params.redact(text).replace(name, &service.database)
 }
 
 impl Drop for ThrowawayDatabase<'_> {
@@ -389,12 +303,6 @@ impl Drop for Keeper {
     fn drop(&mut self) {
         // If the server is gone, there is nothing to drop; what it may have kept, the next run sweeps.
         let _ = self.session.execute(&drop_database(&self.name));
-    }
-}
-
-impl From<Failed> for Failure {
-    fn from(failed: Failed) -> Self {
-        failed.failure
     }
 }
 

@@ -1,19 +1,14 @@
 //! An SQL error shown the way a compiler shows one: file, line, caret.
 
 use crate::pg::SqlError;
-use crate::sql::statements::{offset_of, place_of, starts};
+use crate::sql::statements::place_of;
 
 /// How much of a long line is shown on each side of the caret.
 const AROUND: usize = 60;
 
-/// Renders `error`, raised by the text `sql` of the file `path`.
-pub(crate) fn render(path: &str, sql: &str, error: &SqlError) -> String {
+/// Renders `error`, raised by the text `sql` of the file `path` at this byte offset, where it is known.
+pub(crate) fn render(path: &str, sql: &str, offset: Option<usize>, error: &SqlError) -> String {
     let mut out = String::new();
-    // PostgreSQL gives a position for what it can't parse or resolve; of the rest we know which statement it was.
-    let offset = match error.position {
-        Some(position) => Some(offset_of(sql, position)),
-        None => starts(sql).get(error.statements_done).copied(),
-    };
     match offset {
         None => out.push_str(&format!("  --> {path}\n")),
         Some(offset) => {
@@ -83,52 +78,29 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_position_becomes_a_caret() {
+    fn an_offset_becomes_a_caret() {
         let error = SqlError {
             severity: "ERROR".into(),
             sqlstate: "42704".into(),
             message: "type \"txt\" does not exist".into(),
-            position: Some(25),
             ..SqlError::default()
         };
+        let sql = "CREATE TABLE t (\n  \u{e9} int,\n\tn txt\n);\n";
         assert_eq!(
-            render(
-                "a/up.sql",
-                "CREATE TABLE t (\n  \u{e9} int,\n\tn txt\n);\n",
-                &SqlError {
-                    position: Some(30),
-                    ..error
-                }
-            ),
+            render("a/up.sql", sql, sql.find("txt"), &error),
             " --> a/up.sql:3:4\n  |\n3 | \tn txt\n  | \t  ^\n  = ERROR: type \"txt\" does not exist\n  = SQLSTATE: 42704"
         );
-    }
-
-    #[test]
-    fn without_a_position_the_statement_is_shown() {
-        let error = SqlError {
-            severity: "ERROR".into(),
-            sqlstate: "22012".into(),
-            message: "division by zero".into(),
-            statements_done: 1,
-            ..SqlError::default()
-        };
-        let shown = render("u", "SELECT 1;\n-- why\nSELECT 1/0;\nSELECT 2;", &error);
-        assert!(
-            shown.starts_with(" --> u:3:1\n  |\n3 | SELECT 1/0;\n  | ^\n"),
-            "{shown}"
-        );
+        assert!(render("a/up.sql", sql, None, &error).starts_with("  --> a/up.sql\n  = ERROR"));
     }
 
     #[test]
     fn a_long_line_is_cut_around_the_caret() {
         let sql = format!("SELECT {}x{}", "a, ".repeat(100), ", b".repeat(100));
         let error = SqlError {
-            position: Some(308),
             message: "no".into(),
             ..SqlError::default()
         };
-        let shown = render("u", &sql, &error);
+        let shown = render("u", &sql, sql.find('x'), &error);
         let lines: Vec<_> = shown.lines().collect();
         assert!(lines[2].chars().count() < 140, "{shown}");
         let caret = lines[3].chars().position(|c| c == '^').unwrap();

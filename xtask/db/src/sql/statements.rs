@@ -1,68 +1,236 @@
-//! Where things stand in a migration's text: the failing statement, its line, a caret under it.
+//! The statements of an SQL string, found once for everybody: who runs them, who checks them, who shows where one failed.
 
-use squawk_lexer::{TokenKind, tokenize};
+use squawk_lexer::{LiteralKind, TokenKind, tokenize};
 
-/// The byte offsets at which the statements of `sql` begin: their first word, past white space and comments.
-///
-/// Splits as `psql` does: a `;` ends a statement unless it is inside quotes, parentheses or the `BEGIN ATOMIC … END`
-/// body of a function.
-pub(crate) fn starts(sql: &str) -> Vec<usize> {
-    let mut starts = Vec::new();
-    let (mut offset, mut in_statement, mut parentheses) = (0, false, 0_usize);
-    let (mut body, mut previous) = (0_usize, String::new());
-    for token in tokenize(sql) {
-        let length = token.len as usize;
-        let text = &sql[offset..offset + length];
-        match token.kind {
-            TokenKind::Eof => break,
-            TokenKind::Whitespace | TokenKind::LineComment | TokenKind::BlockComment { .. } => {
-                offset += length;
-                continue;
+/// One statement, from its first word to its last, without the `;`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Statement<'s> {
+    /// Where it begins, in bytes.
+    pub(crate) start: usize,
+    pub(crate) sql: &'s str,
+}
+
+/// The statements of one string, and how sure it is that the server sees the same ones.
+#[derive(Debug)]
+pub(crate) struct Script<'s> {
+    pub(crate) statements: Vec<Statement<'s>>,
+    /// `false` where the server may split otherwise: it changes how quotes are read, has commands of `psql`, ends inside
+    /// quotes, or has a name that reads like the end of a body.
+    pub(crate) is_sure: bool,
+    /// Whether it has a COPY from or to the client, which needs the simple protocol.
+    pub(crate) copies: bool,
+}
+
+impl<'s> Script<'s> {
+    /// Splits as `psql` does: a `;` ends a statement unless it is inside quotes, parentheses or the
+    /// `BEGIN ATOMIC … END` body of a function.
+    pub(crate) fn of(sql: &'s str) -> Self {
+        let mut scanner = Scanner::new(sql);
+        let mut offset = 0;
+        for token in tokenize(sql) {
+            let end = offset + token.len as usize;
+            scanner.token(token.kind, offset, end);
+            offset = end;
+        }
+        scanner.close();
+        scanner.script
+    }
+
+    /// The first statement that ends the transaction around the string, its number and how it does.
+    pub(crate) fn first_end(&self) -> Option<(usize, End)> {
+        let mut numbered = self.statements.iter().enumerate();
+        numbered.find_map(|(number, statement)| Some((number, statement.end()?)))
+    }
+}
+
+impl Statement<'_> {
+    /// How this statement ends the transaction that it runs in, if it does.
+    pub(crate) fn end(&self) -> Option<End> {
+        let words = words(self.sql, 0, 3);
+        match words.first().map(String::as_str) {
+            Some("commit" | "end") => Some(End::Commit),
+            Some("prepare") if words.get(1).is_some_and(|word| word == "transaction") => {
+                Some(End::Commit)
             }
-            TokenKind::Semi if parentheses == 0 && body == 0 => in_statement = false,
-            kind => {
-                if !in_statement {
-                    starts.push(offset);
-                    in_statement = true;
+            Some("abort") => Some(End::Rollback),
+            // ROLLBACK TO a savepoint ends nothing.
+            Some("rollback") if !words.iter().any(|word| word == "to") => Some(End::Rollback),
+            _ => None,
+        }
+    }
+}
+
+struct Scanner<'s> {
+    sql: &'s str,
+    script: Script<'s>,
+    /// The start and the end so far of the statement that is open.
+    open: Option<(usize, usize)>,
+    parentheses: usize,
+    /// How many END there are to come, of a body and the CASEs in it.
+    body: usize,
+    /// The END of a body was the last word: nothing but a `;` can follow.
+    after_body: bool,
+    /// The last token but for white space and comments.
+    previous: &'s str,
+    /// That token was a string with escapes, which a string on the next line would continue.
+    in_escapes: bool,
+}
+
+impl<'s> Scanner<'s> {
+    fn new(sql: &'s str) -> Self {
+        Self {
+            sql,
+            script: Script {
+                statements: Vec::new(),
+                is_sure: true,
+                copies: false,
+            },
+            open: None,
+            parentheses: 0,
+            body: 0,
+            after_body: false,
+            previous: "",
+            in_escapes: false,
+        }
+    }
+
+    fn token(&mut self, kind: TokenKind, offset: usize, end: usize) {
+        match kind {
+            TokenKind::Eof | TokenKind::Whitespace | TokenKind::LineComment => return,
+            TokenKind::BlockComment { terminated } => {
+                self.script.is_sure &= terminated;
+                return;
+            }
+            TokenKind::Semi if self.parentheses == 0 && self.body == 0 => return self.close(),
+            _ => {}
+        }
+        let text = &self.sql[offset..end];
+        self.script.is_sure &= !self.after_body && self.is_read_alike(kind, text);
+        match kind {
+            TokenKind::OpenParen => self.parentheses += 1,
+            TokenKind::CloseParen => self.parentheses = self.parentheses.saturating_sub(1),
+            TokenKind::Ident => self.word(text),
+            _ => {}
+        }
+        self.in_escapes = match kind {
+            TokenKind::Literal { kind } => match kind {
+                LiteralKind::EscStr { .. } => true,
+                LiteralKind::Str { .. } => self.in_escapes,
+                _ => false,
+            },
+            _ => false,
+        };
+        self.previous = text;
+        let start = self.open.map_or(offset, |(start, _)| start);
+        self.open = Some((start, end));
+    }
+
+    /// Whether the server is bound to see this token where we do.
+    fn is_read_alike(&self, kind: TokenKind, text: &str) -> bool {
+        let is_closed = match kind {
+            // A backslash outside of quotes: a command of `psql`.
+            TokenKind::Unknown => return false,
+            TokenKind::Ident => true,
+            TokenKind::QuotedIdent { terminated, .. } => terminated,
+            TokenKind::Literal { kind } => match kind {
+                LiteralKind::Str { terminated } => {
+                    terminated && !(self.in_escapes && text.contains('\\'))
                 }
-                match kind {
-                    TokenKind::OpenParen => parentheses += 1,
-                    TokenKind::CloseParen => parentheses = parentheses.saturating_sub(1),
-                    TokenKind::Ident => {
-                        let word = text.to_ascii_lowercase();
-                        match word.as_str() {
-                            "atomic" if previous == "begin" => body = 1,
-                            "case" if body > 0 => body += 1,
-                            "end" if body > 0 => body -= 1,
-                            _ => {}
-                        }
-                        previous = word;
-                    }
-                    _ => previous.clear(),
-                }
+                LiteralKind::EscStr { terminated }
+                | LiteralKind::BitStr { terminated }
+                | LiteralKind::ByteStr { terminated }
+                | LiteralKind::NationalStr { terminated }
+                | LiteralKind::UnicodeEscStr { terminated }
+                | LiteralKind::DollarQuotedString { terminated } => terminated,
+                _ => return true,
+            },
+            _ => return true,
+        };
+        // As a word, or in what a function is given or runs.
+        is_closed && !has(text, "standard_conforming_strings")
+    }
+
+    fn word(&mut self, word: &str) {
+        let is = |other: &str| word.eq_ignore_ascii_case(other);
+        let follows = |other: &str| self.previous.eq_ignore_ascii_case(other);
+        if self.body == 0 {
+            if is("atomic") && follows("begin") && self.begins_with("create") {
+                self.body = 1;
+            } else if (is("stdin") || is("stdout")) && self.begins_with("copy") {
+                self.script.copies = true;
+            }
+        } else if !(follows(".") || follows("as")) {
+            if is("case") {
+                self.body += 1;
+            } else if is("end") {
+                self.body -= 1;
+                self.after_body = self.body == 0;
             }
         }
-        offset += length;
     }
-    starts
+
+    /// Whether the open statement does.
+    fn begins_with(&self, word: &str) -> bool {
+        let start = self
+            .open
+            .and_then(|(start, _)| self.sql.get(start..start + word.len()));
+        start.is_some_and(|start| start.eq_ignore_ascii_case(word))
+    }
+
+    /// Ends the open statement, if there is one.
+    fn close(&mut self) {
+        if let Some((start, end)) = self.open.take() {
+            let sql = &self.sql[start..end];
+            self.script.statements.push(Statement { start, sql });
+        }
+        // At the end of the string, what is still open is never closed.
+        self.script.is_sure &= self.parentheses == 0 && self.body == 0;
+        self.after_body = false;
+        self.previous = "";
+        self.in_escapes = false;
+    }
+}
+
+/// Whether `text` has the word, which is in lower case, in any case.
+fn has(text: &str, word: &str) -> bool {
+    let mut places = text.as_bytes().windows(word.len());
+    places.any(|place| place.eq_ignore_ascii_case(word.as_bytes()))
+}
+
+/// The byte offsets at which the statements of `sql` begin: their first word, past white space and comments.
+pub(crate) fn starts(sql: &str) -> Vec<usize> {
+    let statements = Script::of(sql).statements;
+    statements.iter().map(|statement| statement.start).collect()
 }
 
 /// The words at the start of the statement at `offset`, in lower case, as many as asked for.
-pub(crate) fn words(sql: &str, mut offset: usize, count: usize) -> Vec<String> {
-    let mut words = Vec::new();
-    for token in tokenize(&sql[offset..]) {
-        let text = &sql[offset..offset + token.len as usize];
+pub(crate) fn words(sql: &str, offset: usize, count: usize) -> Vec<String> {
+    let words = first_words(&sql[offset..]).take(count);
+    words.map(str::to_ascii_lowercase).collect()
+}
+
+/// How a statement begins, for a person: names and keywords only, since a value may be a secret.
+pub(crate) fn beginning(sql: &str) -> String {
+    first_words(sql).take(4).collect::<Vec<_>>().join(" ")
+}
+
+/// The words at the start of a statement, up to the first that is not just letters.
+fn first_words(sql: &str) -> impl Iterator<Item = &str> {
+    let mut offset = 0;
+    let texts = tokenize(sql).map(move |token| {
+        let start = offset;
         offset += token.len as usize;
-        match token.kind {
-            TokenKind::Ident => words.push(text.to_ascii_lowercase()),
-            TokenKind::Whitespace | TokenKind::LineComment | TokenKind::BlockComment { .. } => {}
-            _ => break,
-        }
-        if words.len() == count {
-            break;
-        }
-    }
-    words
+        (token.kind, &sql[start..offset])
+    });
+    texts
+        .filter(|(kind, _)| {
+            !matches!(
+                kind,
+                TokenKind::Whitespace | TokenKind::LineComment | TokenKind::BlockComment { .. }
+            )
+        })
+        .take_while(|(kind, _)| *kind == TokenKind::Ident)
+        .map(|(_, text)| text)
 }
 
 /// How a text ends the transaction that it runs in.
@@ -73,17 +241,12 @@ pub(crate) enum End {
 }
 
 /// The last statement at the top level that ends a transaction, if there is one.
-pub(crate) fn transaction_end(sql: &str) -> Option<End> {
-    starts(sql).into_iter().rev().find_map(|start| {
-        let words = words(sql, start, 3);
-        match words.first().map(String::as_str) {
-            Some("commit" | "end") => Some(End::Commit),
-            Some("abort") => Some(End::Rollback),
-            // ROLLBACK TO a savepoint ends nothing.
-            Some("rollback") if !words.iter().any(|word| word == "to") => Some(End::Rollback),
-            _ => None,
-        }
-    })
+pub(crate) fn transaction_end(sql: &str) -> Option<(usize, End)> {
+    let statements = Script::of(sql).statements;
+    statements
+        .iter()
+        .rev()
+        .find_map(|statement| Some((statement.start, statement.end()?)))
 }
 
 /// Whether the text is one `CREATE [UNIQUE] INDEX CONCURRENTLY`.
@@ -144,84 +307,4 @@ pub(crate) fn offset_of(text: &str, position: usize) -> usize {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn split(sql: &str) -> Vec<&str> {
-        starts(sql)
-            .into_iter()
-            .map(|at| sql[at..].split_whitespace().next().unwrap())
-            .collect()
-    }
-
-    #[test]
-    fn statements_are_split_as_the_server_does() {
-        assert_eq!(split("a;b ;; -- c;\n /* ; /* ; */ */ d"), ["a;b", "b", "d"]);
-        assert_eq!(
-            split("select ';', \";\", $$;$$, $t$ ; $$ ; $t$, E'\\';'; second"),
-            ["select", "second"]
-        );
-        assert_eq!(
-            split("create rule r as on insert to t do (x; y); second"),
-            ["create", "second"]
-        );
-        assert_eq!(
-            split(
-                "create function f() returns int begin atomic select case when true then 1 end; select 2; end; second"
-            ),
-            ["create", "second"]
-        );
-        assert_eq!(
-            split("begin; create table t (); end; second"),
-            ["begin;", "create", "end;", "second"]
-        );
-        assert!(starts(" -- nothing\n;").is_empty());
-    }
-
-    #[test]
-    fn a_concurrent_index_is_recognised() {
-        for (sql, only) in [
-            (
-                "-- x\nCREATE /* y */ UNIQUE Index concurrently i on t (a);",
-                true,
-            ),
-            ("create index concurrently if not exists i on t (a)", true),
-            ("create index i on t (a)", false),
-            ("create index concurrently i on t (a); select 1", false),
-            ("", false),
-        ] {
-            assert_eq!(only_creates_index(sql), only, "{sql}");
-        }
-    }
-
-    #[test]
-    fn the_end_of_a_transaction_is_found() {
-        for (sql, end) in [
-            ("create table t (); commit;", Some(End::Commit)),
-            ("begin; create table t (); end", Some(End::Commit)),
-            ("create table t (); rollback", Some(End::Rollback)),
-            ("savepoint s; rollback to savepoint s; select 1", None),
-            ("savepoint s; rollback work to s", None),
-            ("do $$ begin commit; end $$", None),
-        ] {
-            assert_eq!(transaction_end(sql), end, "{sql}");
-        }
-    }
-
-    #[test]
-    fn names_are_compared_as_the_server_does() {
-        let sql = "create index concurrently By_Note on \"Odd \"\"t\" (note) -- hidden";
-        assert!(names(sql, "by_note") && names(sql, "Odd \"t"));
-        assert!(!names(sql, "By_Note") && !names(sql, "hidden") && !names(sql, "by"));
-    }
-
-    #[test]
-    fn places_count_characters() {
-        let text = "é\nüb c";
-        assert_eq!(
-            place_of(text, offset_of(text, 6)),
-            Place { line: 2, column: 4 }
-        );
-        assert_eq!(place_of(text, 0), Place { line: 1, column: 1 });
-    }
-}
+mod tests;

@@ -66,10 +66,18 @@ impl From<Failure> for Vec<Failure> {
     }
 }
 
-/// Files that can't be read or written, programs that can't be run: the machine or the workspace is not as it should be.
+/// Files that can't be read or written, programs that can't be run: the machine or the workspace is not as it should be,
+/// which is told apart from settings by the message alone.
 impl From<anyhow::Error> for Failure {
     fn from(error: anyhow::Error) -> Self {
         Self::usage(format!("{error:#}"))
+    }
+}
+
+/// As for [`anyhow::Error`]; `fs_err` puts the path into it.
+impl From<std::io::Error> for Failure {
+    fn from(error: std::io::Error) -> Self {
+        Self::usage(error.to_string())
     }
 }
 

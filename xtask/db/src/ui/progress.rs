@@ -1,10 +1,12 @@
 //! What is going on, on stderr, while it goes on: a spinner per service on a terminal, plain lines elsewhere.
 
-use std::io::IsTerminal as _;
-use std::sync::Mutex;
-use std::time::Duration;
+use std::io::{IsTerminal as _, Write as _};
+use std::sync::{Mutex, mpsc};
+use std::time::{Duration, Instant};
 
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+
+use crate::sql::statements::beginning;
 
 /// The progress of a whole run.
 pub(crate) struct Progress {
@@ -23,8 +25,8 @@ impl Progress {
     /// Prints a line at once, above the spinners.
     pub(crate) fn line(&self, text: &str) {
         match &self.bars {
-            Some(bars) => bars.suspend(|| anstream::eprintln!("{text}")),
-            None => anstream::eprintln!("{text}"),
+            Some(bars) => bars.suspend(|| print(text)),
+            None => print(text),
         }
     }
 
@@ -74,10 +76,107 @@ impl Step<'_> {
     }
 }
 
+/// What a run is at, and since when: shown once it takes longer than a second.
+pub(crate) struct Watch<'s>(Mutex<Now<'s>>);
+
+struct Now<'s> {
+    doing: String,
+    /// Its number and text; `None` before the first, and where it is not known.
+    statement: Option<(usize, &'s str)>,
+    since: Instant,
+    /// When a line is due next, in seconds: on a terminal, the spinner says it all the time.
+    due: u64,
+    step: Option<&'s Step<'s>>,
+}
+
+impl<'s> Watch<'s> {
+    /// Does `work`, and shows on `step` what takes long in it.
+    pub(crate) fn over<R>(step: Option<&'s Step<'s>>, work: impl FnOnce(&Self) -> R) -> R {
+        let watch = Self(Mutex::new(Now {
+            doing: String::new(),
+            statement: None,
+            since: Instant::now(),
+            due: 1,
+            step,
+        }));
+        let Some(step) = step else {
+            return work(&watch);
+        };
+        // Dropped when the work is done, however it ends.
+        let (working, is_over) = mpsc::channel::<()>();
+        std::thread::scope(|scope| {
+            let shown = &watch;
+            scope.spawn(move || {
+                let tick = Duration::from_millis(500);
+                while is_over.recv_timeout(tick) == Err(mpsc::RecvTimeoutError::Timeout) {
+                    shown.show(step);
+                }
+            });
+            let working = working;
+            let result = work(&watch);
+            drop(working);
+            result
+        })
+    }
+
+    /// Something new begins.
+    pub(crate) fn begin(&self, doing: impl FnOnce() -> String) {
+        self.change(|now| {
+            if let Some(step) = now.step {
+                now.doing = doing();
+                step.say(&now.doing);
+            }
+            now.statement = None;
+        });
+    }
+
+    /// The statement at hand.
+    pub(crate) fn at(&self, number: usize, sql: &'s str) {
+        self.change(|now| now.statement = Some((number, sql)));
+    }
+
+    /// No statement of the file is at hand any more.
+    pub(crate) fn at_books(&self) {
+        self.change(|now| now.statement = None);
+    }
+
+    fn change(&self, change: impl FnOnce(&mut Now<'s>)) {
+        // Poisoned only by a panic, which ends the run anyway.
+        if let Ok(mut now) = self.0.lock() {
+            now.since = Instant::now();
+            now.due = 1;
+            change(&mut now);
+        }
+    }
+
+    fn show(&self, step: &Step<'_>) {
+        let Ok(mut now) = self.0.lock() else { return };
+        let seconds = now.since.elapsed().as_secs();
+        if seconds == 0 || (step.bar.is_none() && seconds < now.due) {
+            return;
+        }
+        now.due = match seconds {
+            ..10 => 10,
+            10..60 => 60,
+            _ => seconds + 60,
+        };
+        let statement = match now.statement {
+            Some((number, sql)) => format!(": statement {number}, {}", beginning(sql)),
+            None => String::new(),
+        };
+        step.say(&format!("{}{statement}, {seconds} s", now.doing));
+    }
+}
+
 impl Drop for Step<'_> {
     fn drop(&mut self) {
         if let Some(bar) = &self.bar {
             bar.finish_and_clear();
         }
     }
+}
+
+/// Whether anybody reads it or not, the work goes on.
+fn print(text: &str) {
+    let _ = writeln!(anstream::stderr(), "{text}");
 }

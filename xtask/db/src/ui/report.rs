@@ -4,6 +4,7 @@ use std::io::Write as _;
 use std::process::ExitCode;
 
 use anstyle::{AnsiColor, Style};
+use similar::{ChangeTag, TextDiff};
 
 use crate::ui::failure::{Failure, Kind};
 
@@ -104,6 +105,24 @@ impl FromIterator<Outcome> for Report {
         }
         report
     }
+}
+
+/// A unified diff of two texts, each with the name that is shown.
+pub(crate) fn diff((old, from): (&str, &str), (new, to): (&str, &str)) -> String {
+    let diff = TextDiff::from_lines(old, new);
+    let mut text = format!("--- {from}\n+++ {to}\n");
+    for hunk in diff.unified_diff().iter_hunks() {
+        text.push_str(&format!("{DIM}{}{DIM:#}\n", hunk.header()));
+        for change in hunk.iter_changes() {
+            let line = change.value().trim_end_matches(['\r', '\n']);
+            text.push_str(&match change.tag() {
+                ChangeTag::Delete => format!("{BAD}-{line}{BAD:#}\n"),
+                ChangeTag::Insert => format!("{GOOD}+{line}{GOOD:#}\n"),
+                ChangeTag::Equal => format!(" {line}\n"),
+            });
+        }
+    }
+    text
 }
 
 /// A duration as a person reads it.

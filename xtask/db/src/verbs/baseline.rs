@@ -3,13 +3,14 @@
 use crate::adopt::{bookkeeping, compare, first};
 use crate::app::App;
 use crate::catalog::Snapshot;
+use crate::database::books::{Books as _, LedgerBooks};
 use crate::database::guard::Purpose;
-use crate::database::ledger;
+use crate::database::ledger::RunKind;
 use crate::database::session::Session;
 use crate::database::state::State;
 use crate::database::target::{Target, Visit};
 use crate::migrations::Migration;
-use crate::pg::{Connection, Ident};
+use crate::pg::Connection;
 use crate::ui::failure::{Failure, Kind, Result};
 use crate::ui::report::{GOOD, NOTE, Outcome, Report, count};
 use crate::verbs::outcome::{lines, outcome};
@@ -181,21 +182,15 @@ fn mark(session: &mut Session<'_>, marked: &[&Migration]) -> Result<usize> {
     let target = session.target;
     let failed = |error| target.failed("baseline", &error);
     let applied = session.state.versions();
-    let history = Ident(&session.state.history_schema).to_string();
-    session.connection.execute("BEGIN").map_err(failed)?;
-    let mut number = 0;
-    for migration in marked.iter().filter(|one| !applied.contains(&one.version)) {
-        let sql = format!(
-            "INSERT INTO {history}.__diesel_schema_migrations (version) VALUES ($1) RETURNING run_on::text"
-        );
-        let run_on = session
-            .connection
-            .query_text(&sql, &[&migration.version])
-            .map_err(failed)?
-            .unwrap_or_default();
-        ledger::note(&mut session.connection, migration, "baseline", &run_on).map_err(failed)?;
-        number += 1;
-    }
-    session.connection.execute("COMMIT").map_err(failed)?;
+    let books = LedgerBooks {
+        history_schema: &session.state.history_schema,
+    };
+    let new = marked.iter().filter(|one| !applied.contains(&one.version));
+    let mut flight = vec!["BEGIN".to_owned()];
+    flight.extend(new.map(|migration| books.done(migration, RunKind::Baseline, None)));
+    let number = flight.len() - 1;
+    flight.push("COMMIT".to_owned());
+    let flight: Vec<_> = flight.iter().map(String::as_str).collect();
+    session.connection.pipeline(&flight).map_err(failed)?;
     Ok(number)
 }

@@ -1,10 +1,16 @@
 //! `db check`: everything that is wrong, each with its file, line and remedy.
 
+use std::io::Write as _;
+
 use serde::Serialize;
+use tabwriter::TabWriter;
 
 use crate::app::App;
-use crate::check::offline::{self, Scope};
-use crate::check::{Finding, Found, Needs, annotations, live, scratch, switched_off};
+use crate::check::finding::{Finding, Found};
+use crate::check::rules::LEFT_OUT;
+use crate::check::scope::Scope;
+use crate::check::table::{self, Needs};
+use crate::check::{annotations, live, offline, scratch, switched_off};
 use crate::ui::failure::Failure;
 use crate::ui::report::{self, BAD, DIM, GOOD, NOTE, Report, count};
 
@@ -23,9 +29,12 @@ pub(crate) struct Args {
     /// Also the configured databases: their owner, what is pending, unknown or edited, and changes made by hand
     #[arg(long, conflicts_with = "offline")]
     live: bool,
-    /// As JSON
+    /// Print JSON
     #[arg(long)]
     json: bool,
+    /// Only list the checks: the name of each, what it needs, and what it finds
+    #[arg(long, exclusive = true)]
+    list: bool,
 }
 
 /// The documented, stable form of `--json`.
@@ -35,14 +44,14 @@ struct Findings<'f> {
 }
 
 pub(crate) fn run(app: &App, args: &Args) -> Result<Report, Vec<Failure>> {
-    let scope = Scope {
-        app,
-        services: match args.services.as_slice() {
-            [] => app.workspace.services.iter().collect(),
-            names => app.workspace.select(names)?,
-        },
-        whole: args.services.is_empty(),
+    if args.list {
+        return Ok(Report::data(list()));
+    }
+    let services = match args.services.as_slice() {
+        [] => app.workspace.services.iter().collect(),
+        names => app.workspace.select(names)?,
     };
+    let scope = Scope::read(app, services.clone(), args.services.is_empty());
     let mut found = Found::default();
     let mut ran = vec![Needs::Files];
     found.findings.extend(offline::run(&scope));
@@ -55,10 +64,10 @@ pub(crate) fn run(app: &App, args: &Args) -> Result<Report, Vec<Failure>> {
         found.failures.extend(more.failures);
     };
     if !args.offline {
-        add(Needs::Throwaway, scratch::run(app, &scope.services));
+        add(Needs::Throwaway, scratch::run(app, &services));
     }
     if args.live {
-        add(Needs::Live, live::run(app, &scope.services));
+        add(Needs::Live, live::run(app, &services));
     }
 
     let mut findings = switched_off::apply(&scope, found.findings, &ran);
@@ -85,6 +94,29 @@ pub(crate) fn run(app: &App, args: &Args) -> Result<Report, Vec<Failure>> {
     })
 }
 
+/// The table of checks, and the rules of squawk that are none.
+fn list() -> String {
+    let mut table = TabWriter::new(Vec::new());
+    for check in table::checks() {
+        let needs = match check.needs {
+            Needs::Files => "files",
+            Needs::Throwaway => "throw-away server",
+            Needs::Live => "--live",
+        };
+        let _ = writeln!(
+            table,
+            "{}\t{DIM}{needs}{DIM:#}\t{}",
+            check.name, check.finds
+        );
+    }
+    let _ = writeln!(table, "\nrules of squawk that are not used:");
+    for (name, why) in LEFT_OUT {
+        let _ = writeln!(table, "{name}\t{why}");
+    }
+    let text = table.into_inner().unwrap_or_default();
+    String::from_utf8_lossy(&text).into_owned()
+}
+
 fn shown(findings: &[Finding], scope: &Scope<'_>) -> String {
     let mut text = String::new();
     for finding in findings {
@@ -92,12 +124,8 @@ fn shown(findings: &[Finding], scope: &Scope<'_>) -> String {
             "{BAD}error[{}]{BAD:#}: {}\n",
             finding.check, finding.message
         ));
-        if let Some(file) = &finding.file {
-            let line = finding.line.map(|line| format!(":{line}"));
-            text.push_str(&format!(
-                "  {DIM}-->{DIM:#} {file}{}\n",
-                line.unwrap_or_default()
-            ));
+        if let Some(place) = finding.place() {
+            text.push_str(&format!("  {DIM}-->{DIM:#} {place}\n"));
         }
         if !finding.help.is_empty() {
             let help = finding.help.trim_end().replace('\n', "\n    ");

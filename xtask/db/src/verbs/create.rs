@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::app::App;
 use crate::database::guard::{self, Purpose};
-use crate::database::ledger;
+use crate::database::script;
 use crate::database::session::Session;
 use crate::database::state::{Identity, State};
 use crate::database::target::{Seen, Target, Visit};
@@ -29,7 +29,11 @@ pub(crate) fn run(app: &App, args: &Args) -> Result<Report, Vec<Failure>> {
     let targets = app.targets_to_write(&args.services.names)?;
     if args.sql {
         return Ok(Report::data(
-            targets.iter().map(script).collect::<Vec<_>>().join("\n"),
+            targets
+                .iter()
+                .map(administrators)
+                .collect::<Vec<_>>()
+                .join("\n"),
         ));
     }
     let found = parallel::each(app.jobs, &targets, look);
@@ -167,7 +171,8 @@ fn not_created(target: &Target<'_>, error: &SqlError) -> Failure {
     }
 }
 
-fn script(target: &Target<'_>) -> String {
+/// The script for a database administrator.
+fn administrators(target: &Target<'_>) -> String {
     let Target { service, url, .. } = target;
     let role = url.params.get("user");
     let owner = role.map(|role| format!(" OWNER {}", Ident(role)));
@@ -177,7 +182,7 @@ fn script(target: &Target<'_>) -> String {
         service.name,
         Ident(&url.database),
         owner.unwrap_or_default(),
-        ledger::script_head(&service.name, &url.database, role),
-        ledger::claim_script(&service.name)
+        script::head(&service.name, &url.database, role),
+        script::claim(&service.name)
     )
 }

@@ -3,18 +3,19 @@
 use std::path::Path;
 use std::time::SystemTime;
 
-use similar::TextDiff;
-
 use crate::app::App;
-use crate::check::offline::{self, Scope};
-use crate::check::{Finding, Needs, is_layout, switched_off};
+use crate::check::finding::Finding;
+use crate::check::scope::Scope;
+use crate::check::table::{self, Needs};
+use crate::check::{env_files, gitignore, offline, switched_off};
 use crate::migrations::version;
 use crate::pg::Params;
-use crate::repair::changes;
-use crate::repair::{self, Action, Change};
-use crate::ui::failure::Failure;
-use crate::ui::report::{BAD, DIM, GOOD, NOTE, Report, count};
+use crate::repair;
+use crate::repair::change::{Action, Change};
+use crate::ui::failure::{Failure, Result};
+use crate::ui::report::{BAD, DIM, GOOD, NOTE, Report, count, diff};
 use crate::workspace::database_url::Variables;
+use crate::workspace::dotenv::TEMPLATE;
 
 /// Repair the layout of the migrations; every change is backed up first
 ///
@@ -29,15 +30,19 @@ pub(crate) struct Args {
     restore: Option<String>,
 }
 
-pub(crate) fn run(mut app: App, args: &Args) -> Result<Report, Vec<Failure>> {
-    if let Some(name) = &args.restore {
-        return Ok(restored(&app, name)?);
-    }
-    let changes = changes::plan(&app);
+pub(crate) fn run(app: App, args: &Args) -> Result<Report, Vec<Failure>> {
+    Ok(match &args.restore {
+        Some(name) => restored(&app, name)?,
+        None => repaired(app, args.dry_run)?,
+    })
+}
+
+fn repaired(mut app: App, dry_run: bool) -> Result<Report> {
+    let (changes, mut left) = look(&app);
     let mut data = String::new();
-    if args.dry_run {
+    if dry_run {
         for change in &changes {
-            data.push_str(&would(&app.workspace.root, change));
+            data.push_str(&would(&app.workspace.root, change)?);
         }
         if !changes.is_empty() {
             data.push_str(&format!(
@@ -47,8 +52,7 @@ pub(crate) fn run(mut app: App, args: &Args) -> Result<Report, Vec<Failure>> {
         }
     } else if !changes.is_empty() {
         let root = &app.workspace.root;
-        let backup = repair::apply(root, &changes, &version::dashed(SystemTime::now()))
-            .map_err(Failure::from)?;
+        let backup = repair::apply(root, &changes, &version::dashed(SystemTime::now()))?;
         for change in &changes {
             data.push_str(&done(root, &backup, change));
         }
@@ -60,8 +64,9 @@ pub(crate) fn run(mut app: App, args: &Args) -> Result<Report, Vec<Failure>> {
         if let Ok(variables) = Variables::read(root) {
             app.variables = variables;
         }
+        // A change may have brought more to light, which another run can fix.
+        left = layout(&app);
     }
-    let left = left(&app, args.dry_run);
     if changes.is_empty() && left.is_empty() {
         data.push_str(&format!("{GOOD}nothing to repair{GOOD:#}\n"));
     }
@@ -71,6 +76,57 @@ pub(crate) fn run(mut app: App, args: &Args) -> Result<Report, Vec<Failure>> {
         findings: !left.is_empty(),
         ..Report::default()
     })
+}
+
+fn found(scope: &Scope<'_>) -> Vec<Finding> {
+    switched_off::apply(scope, offline::run(scope), &[Needs::Files])
+}
+
+fn is_layout(finding: &Finding) -> bool {
+    table::check(finding.check).is_some_and(|check| check.is_layout)
+}
+
+/// What is wrong with the layout, whether it can be fixed or not.
+fn layout(app: &App) -> Vec<Finding> {
+    found(&Scope::whole(app))
+        .into_iter()
+        .filter(is_layout)
+        .collect()
+}
+
+/// The fixes of what the files show, and what of the layout has none.
+fn look(app: &App) -> (Vec<Change>, Vec<Finding>) {
+    let root = &app.workspace.root;
+    let scope = Scope::whole(app);
+    let (mut fixes, mut left) = (Vec::new(), Vec::new());
+    for mut finding in found(&scope) {
+        match finding.fix.take_if(|fix| fix.is_possible(root)) {
+            Some(fix) => fixes.push(fix),
+            None if is_layout(&finding) => left.push(finding),
+            None => {}
+        }
+    }
+    let mut changes = Change::merged(fixes);
+    // Those of the whole workspace after those of the services.
+    let is_roots = |change: &Change| change.path.components().count() == 1;
+    changes.sort_by_key(|change| change.action != Action::MoveAway && is_roots(change));
+    let template = changes
+        .iter()
+        .find(|change| change.path == Path::new(TEMPLATE));
+    let template = template.and_then(|change| change.texts(root).ok().flatten());
+    let template = template.map_or_else(|| scope.template.text.clone(), |(_, new)| new);
+    // A finding may have brought the same already.
+    let is_new = |changes: &[Change], new: &Change| changes.iter().all(|c| c.path != new.path);
+    let others = [
+        env_files::env(&scope, &template),
+        gitignore::completed(root),
+    ];
+    for change in others.into_iter().flatten() {
+        if change.is_possible(root) && is_new(&changes, &change) {
+            changes.push(change);
+        }
+    }
+    (changes, left)
 }
 
 fn restored(app: &App, name: &str) -> Result<Report, Failure> {
@@ -90,20 +146,6 @@ fn restored(app: &App, name: &str) -> Result<Report, Failure> {
     Ok(Report::data(data))
 }
 
-/// The faults of the layout that stay.
-fn left(app: &App, dry_run: bool) -> Vec<Finding> {
-    let scope = Scope {
-        app,
-        services: app.workspace.services.iter().collect(),
-        whole: true,
-    };
-    let findings = switched_off::apply(&scope, offline::run(&scope), &[Needs::Files]);
-    findings
-        .into_iter()
-        .filter(|finding| is_layout(finding.check) && !(dry_run && finding.fixable))
-        .collect()
-}
-
 fn explained(left: &[Finding]) -> String {
     if left.is_empty() {
         return String::new();
@@ -113,11 +155,10 @@ fn explained(left: &[Finding]) -> String {
         count(left.len(), "finding")
     );
     for finding in left {
-        let place = match (&finding.file, finding.line) {
-            (Some(file), Some(line)) => format!("{file}:{line}: "),
-            (Some(file), None) => format!("{file}: "),
-            _ => String::new(),
-        };
+        let place = finding
+            .place()
+            .map(|place| format!("{place}: "))
+            .unwrap_or_default();
         text.push_str(&format!("- {place}{}\n", finding.message));
         text.push_str(&format!(
             "  {NOTE}help{NOTE:#}: {}\n",
@@ -134,39 +175,27 @@ fn done(root: &Path, backup: &Path, change: &Change) -> String {
             let backup = backup.strip_prefix(root).unwrap_or(backup).display();
             format!("moved    {path} to {backup}")
         }
-        Action::Write { .. } => format!("wrote    {path}"),
+        Action::Edit { .. } => format!("wrote    {path}"),
     };
     format!("{what}\n         {DIM}{}{DIM:#}\n", change.why)
 }
 
 /// A change as a diff.
-fn would(root: &Path, change: &Change) -> String {
+fn would(root: &Path, change: &Change) -> Result<String> {
     let path = change.path.display().to_string();
     let header = format!("{DIM}{}{DIM:#}\n", change.why);
-    match &change.action {
-        Action::MoveAway => {
-            let mut text = format!("{header}--- {path}\n+++ {DIM}in the backup{DIM:#}\n");
-            for file in repair::files(root, &change.path) {
-                text.push_str(&format!("{BAD}- {}{BAD:#}\n", file.display()));
-            }
-            text + "\n"
+    let Some((old, new)) = change.texts(root)? else {
+        let mut text = format!("{header}--- {path}\n+++ {DIM}in the backup{DIM:#}\n");
+        for file in repair::files(root, &change.path) {
+            text.push_str(&format!("{BAD}- {}{BAD:#}\n", file.display()));
         }
-        Action::Write { text: new, .. } => {
-            let old = std::fs::read_to_string(root.join(&change.path)).unwrap_or_default();
-            let (old, new) = match path.as_str() {
-                ".env" => (without_passwords(&old), without_passwords(new)),
-                _ => (old, new.clone()),
-            };
-            let diff = TextDiff::from_lines(&old, &new);
-            let diff = diff.unified_diff().header(&path, &path).to_string();
-            let coloured = diff.lines().map(|line| match line.as_bytes() {
-                [b'+', rest @ ..] if !rest.starts_with(b"++") => format!("{GOOD}{line}{GOOD:#}\n"),
-                [b'-', rest @ ..] if !rest.starts_with(b"--") => format!("{BAD}{line}{BAD:#}\n"),
-                _ => format!("{line}\n"),
-            });
-            format!("{header}{}\n", coloured.collect::<String>())
-        }
-    }
+        return Ok(text + "\n");
+    };
+    let (old, new) = match path.as_str() {
+        ".env" => (without_passwords(&old), without_passwords(&new)),
+        _ => (old, new),
+    };
+    Ok(format!("{header}{}\n", diff((&old, &path), (&new, &path))))
 }
 
 /// The lines of a `.env` as they may be shown: URLs without their password, other values not at all.

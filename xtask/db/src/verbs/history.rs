@@ -6,7 +6,8 @@ use serde::Serialize;
 use tabwriter::TabWriter;
 
 use crate::app::App;
-use crate::database::ledger::{self, Run};
+use crate::database::guard::Purpose;
+use crate::database::ledger::{self, Run, RunKind, RunOutcome};
 use crate::database::state::State;
 use crate::ui::failure::{Failure, Result};
 use crate::ui::report::{self, BAD, Report};
@@ -16,7 +17,7 @@ use crate::ui::report::{self, BAD, Report};
 pub(crate) struct Args {
     /// The service
     service: String,
-    /// As JSON
+    /// Print JSON
     #[arg(long)]
     json: bool,
 }
@@ -36,6 +37,7 @@ pub(crate) fn run(app: &App, args: &Args) -> Result<Report, Vec<Failure>> {
     let mut connection = target.url.connect(target.service)?;
     let failed = |error| target.failed("read the history of", &error);
     let state = State::read(&mut connection).map_err(failed)?;
+    target.admit(app, &state, Purpose::Read)?;
     let runs = match &state.ledger {
         Some(_) => ledger::history(&mut connection).map_err(failed)?,
         None => Vec::new(),
@@ -54,6 +56,11 @@ pub(crate) fn run(app: &App, args: &Args) -> Result<Report, Vec<Failure>> {
             target.url.params
         )));
     }
+    Ok(Report::data(table(&runs, state.locked)))
+}
+
+/// A line per run; the last one is `locked` where somebody holds the lock.
+fn table(runs: &[Run], locked: bool) -> String {
     let mut table = TabWriter::new(Vec::new()).ansi(true);
     // Writing to memory does not fail.
     let _ = writeln!(table, "STARTED\tWHAT\tMIGRATION\tTOOK\tOUTCOME\tBY");
@@ -61,19 +68,19 @@ pub(crate) fn run(app: &App, args: &Args) -> Result<Report, Vec<Failure>> {
         runs.last()
             .is_some_and(|last| last.started_at == run.started_at)
     };
-    for run in &runs {
-        let outcome = match (run.outcome.as_str(), &run.error) {
-            ("failed", Some(error)) => format!(
+    for run in runs {
+        let outcome = match (run.outcome, &run.error) {
+            (RunOutcome::Failed, Some(error)) => format!(
                 "{BAD}failed{BAD:#}: {}",
                 error.lines().next().unwrap_or_default()
             ),
-            ("started", _) if state.locked && is_last(run) => "running".to_owned(),
-            ("started", _) => format!("{BAD}interrupted{BAD:#}"),
-            (outcome, _) => outcome.to_owned(),
+            (RunOutcome::Started, _) if locked && is_last(run) => "running".to_owned(),
+            (RunOutcome::Started, _) => format!("{BAD}interrupted{BAD:#}"),
+            (outcome, _) => outcome.to_string(),
         };
         let took = run
             .milliseconds
-            .filter(|_| run.direction == "up" || run.direction == "down");
+            .filter(|_| matches!(run.kind, RunKind::Up | RunKind::Down));
         let took = took.map(|took| {
             report::duration(std::time::Duration::from_secs_f64(took.max(0.0) / 1000.0))
         });
@@ -85,7 +92,7 @@ pub(crate) fn run(app: &App, args: &Args) -> Result<Report, Vec<Failure>> {
         let _ = writeln!(
             table,
             "{started}\t{}\t{}\t{}\t{outcome}\t{}",
-            run.direction,
+            run.kind,
             run.name,
             took.unwrap_or_default(),
             run.run_by
@@ -94,5 +101,5 @@ pub(crate) fn run(app: &App, args: &Args) -> Result<Report, Vec<Failure>> {
     let text = table
         .into_inner()
         .map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
-    Ok(Report::data(text.unwrap_or_default()))
+    text.unwrap_or_default()
 }

@@ -1,12 +1,16 @@
 //! `db migrate`: apply what is pending.
 
 use crate::app::App;
+use crate::database::books::LedgerBooks;
+use crate::database::claim;
 use crate::database::guard::Purpose;
-use crate::database::ledger::{self, Direction};
-use crate::database::runner::{self, Done};
+use crate::database::ledger::RunKind;
+use crate::database::runner;
+use crate::database::script;
 use crate::database::session::Session;
 use crate::database::state::State;
 use crate::database::target::{Target, Visit};
+use crate::database::task::{Done, Ran, Task};
 use crate::migrations::Migration;
 use crate::ui::failure::{Failure, Result};
 use crate::ui::report::{GOOD, NOTE, Outcome, Report, count, duration};
@@ -27,7 +31,7 @@ pub(crate) struct Args {
     /// Print one script per service instead, bookkeeping included
     #[arg(long)]
     sql: bool,
-    /// Go on although applied migrations were edited since, and take their new text as the applied one
+    /// Accept edits to applied migrations: record their new checksums
     #[arg(long)]
     accept_edited: bool,
 }
@@ -48,7 +52,7 @@ pub(crate) fn run(app: &App, args: &Args) -> Result<Report, Vec<Failure>> {
     if args.sql {
         let scripts = app.visit(&targets, purpose, |visit| {
             let Visit { target, state, .. } = &visit;
-            Ok(script(
+            Ok(script::migrate(
                 target,
                 &pending(target, limit(target, args)?, state),
                 state,
@@ -62,7 +66,10 @@ pub(crate) fn run(app: &App, args: &Args) -> Result<Report, Vec<Failure>> {
         let pending = pending(target, limit, state);
         if args.dry_run {
             Ok(listed(target, &pending))
-        } else if pending.is_empty() && settled(target, state) {
+        } else if pending.is_empty()
+            && claim::is_settled(state)
+            && state.edited(&target.migrations).is_empty()
+        {
             Ok(outcome(target, format!("up to date at {}", current(state))))
         } else {
             migrate(visit, limit, args.accept_edited)
@@ -87,14 +94,6 @@ fn pending<'t>(target: &'t Target<'_>, limit: Option<&str>, state: &State) -> Ve
     pending
 }
 
-/// Whether the bookkeeping is complete, too.
-fn settled(target: &Target<'_>, state: &State) -> bool {
-    state.owner().is_some()
-        && state.has_history
-        && state.unrecorded().is_empty()
-        && state.edited(&target.migrations).is_empty()
-}
-
 fn current(state: &State) -> String {
     state.applied.last().map_or_else(
         || "the beginning".to_owned(),
@@ -112,48 +111,26 @@ fn migrate(visit: Visit<'_>, limit: Option<&str>, accept: bool) -> Result<Outcom
         false => Vec::new(),
     };
     let pending = pending(target, limit, &session.state);
-    let plan = target.migrations.plan(&session.state.versions());
-    let (mut done, mut failure) = (Vec::new(), None);
-    for (index, migration) in pending.iter().enumerate() {
-        step.say(&format!(
-            "applying {} ({}/{})",
-            migration.name,
-            index + 1,
-            pending.len()
-        ));
-        let applied = match runner::recover(&mut session, migration) {
-            Ok(Some(recovered)) => Ok(recovered),
-            Ok(None) => runner::up(&mut session, migration),
-            Err(failure) => Err(failure),
-        };
-        match applied {
-            Ok(mut applied) => {
-                if plan
-                    .out_of_order
-                    .iter()
-                    .any(|late| late.version == migration.version)
-                {
-                    applied.notes.push(
-                        "older than what was applied before: merged from another branch?"
-                            .to_owned(),
-                    );
-                }
-                done.push(applied);
-            }
-            Err(error) => {
-                let not_run = &pending[index + 1..];
-                failure = Some(match not_run {
-                    [] => error,
-                    [next, ..] => error.help(format!(
-                        "not run: {} after it, from `{}` on",
-                        count(not_run.len(), "migration"),
-                        next.name
-                    )),
-                });
-                break;
-            }
+    let late = target
+        .migrations
+        .plan(&session.state.versions())
+        .out_of_order;
+    let tasks: Vec<_> = pending.iter().copied().map(Task::up).collect();
+    let Ran { mut done, failed } = runner::run(&mut session, &tasks, &step);
+    for done in &mut done {
+        if late.iter().any(|late| late.name == done.name) {
+            done.notes
+                .push("out of order: a newer migration is already applied".to_owned());
         }
     }
+    let failure = failed.map(|failed| match &pending[done.len() + 1..] {
+        [] => failed.failure,
+        not_run @ [next, ..] => failed.failure.help(format!(
+            "not run: {} after it, from `{}` on",
+            count(not_run.len(), "migration"),
+            next.name
+        )),
+    });
     let time = done.iter().map(|done| done.duration).sum();
     let summary = match (&failure, done.len()) {
         (Some(_), number) => format!("failed after {}", count(number, "migration")),
@@ -183,8 +160,11 @@ pub(crate) fn detail(done: &Done) -> String {
 
 /// Gives a line for each edit that is acknowledged.
 fn accept_edited(session: &mut Session<'_>) -> Result<Vec<String>> {
-    let mut accepted = Vec::new();
     let target = session.target;
+    let books = LedgerBooks {
+        history_schema: &session.state.history_schema,
+    };
+    let (mut noted, mut accepted) = (Vec::new(), Vec::new());
     for version in session.state.edited(&target.migrations) {
         let applied = session
             .state
@@ -192,19 +172,18 @@ fn accept_edited(session: &mut Session<'_>) -> Result<Vec<String>> {
             .iter()
             .find(|applied| applied.version == version);
         if let (Some(migration), Some(applied)) = (target.migrations.get(&version), applied) {
-            ledger::note(
-                &mut session.connection,
-                migration,
-                "accept",
-                &applied.run_on,
-            )
-            .map_err(|error| target.failed("acknowledge an edit in", &error))?;
+            noted.push(books.noted(migration, RunKind::Accept, &applied.run_on));
             accepted.push(format!(
-                "{}  its new text is accepted as the applied one",
+                "{}  its edit is accepted: the new checksum is recorded",
                 migration.name
             ));
         }
     }
+    let noted: Vec<_> = noted.iter().map(String::as_str).collect();
+    session
+        .connection
+        .pipeline(&noted)
+        .map_err(|error| target.failed("acknowledge an edit in", &error))?;
     session.read_again()?;
     Ok(accepted)
 }
@@ -222,51 +201,6 @@ fn listed(target: &Target<'_>, pending: &[&Migration]) -> Outcome {
         details: pending.iter().map(mark).collect(),
         ..outcome(target, summary)
     }
-}
-
-/// Everything that `db migrate` would run, for `psql`.
-fn script(target: &Target<'_>, pending: &[&Migration], state: &State) -> String {
-    let Target { service, url, .. } = target;
-    let mut sql = format!(
-        "-- service {}: {}, written by cargo xtask {}; run it with psql\n",
-        service.name,
-        count(pending.len(), "migration"),
-        ledger::TOOL
-    );
-    if pending.is_empty() {
-        return sql;
-    }
-    let role = url.params.get("user");
-    sql.push_str(&ledger::script_head(&service.name, &url.database, role));
-    let reset = format!(
-        "RESET SESSION AUTHORIZATION;\nRESET ALL;\n{}",
-        role.map(ledger::set_role).unwrap_or_default()
-    );
-    if state.owner().is_none() {
-        sql.push_str(&format!(
-            "\nBEGIN;\n{}COMMIT;\n",
-            ledger::claim_script(&service.name)
-        ));
-    }
-    if !state.has_history {
-        sql.push('\n');
-        sql.push_str(&ledger::create_history(&state.history_schema));
-    }
-    for migration in pending {
-        let books = ledger::done(migration, Direction::Up, &state.history_schema);
-        let (begin, commit) = if migration.in_transaction {
-            ("BEGIN;\n", "COMMIT;\n")
-        } else {
-            ("", "")
-        };
-        // The text may end in a comment, or without a semicolon.
-        let up = migration.up.trim_end();
-        sql.push_str(&format!(
-            "\n-- {}\n{begin}{up}\n;\n{reset}{books};\n{commit}",
-            migration.name
-        ));
-    }
-    sql
 }
 
 /// The scripts of all services, one below the other.

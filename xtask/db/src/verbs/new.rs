@@ -3,11 +3,11 @@
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use anyhow::Context as _;
+use fs_err as fs;
 
 use crate::app::App;
 use crate::migrations::version;
-use crate::migrations::{Migration, Migrations, declared_folder, migrations_folder};
+use crate::migrations::{Migration, Migrations};
 use crate::scratch::diesel_cli::Diesel;
 use crate::scratch::schema_diff::{self, Script};
 use crate::scratch::schema_rs;
@@ -15,6 +15,7 @@ use crate::scratch::throwaway::{ThrowawayDatabase, ThrowawayServer};
 use crate::ui::failure::{Failure, Result};
 use crate::ui::report::{NOTE, Report};
 use crate::workspace::Service;
+use crate::workspace::diesel_toml::DieselToml;
 
 /// Make a new migration
 #[derive(clap::Args)]
@@ -43,16 +44,15 @@ pub(crate) fn run(app: &App, args: &Args) -> Result<Report, Vec<Failure>> {
 fn make(app: &App, args: &Args) -> Result<Report> {
     let service = app.workspace.service(&args.service)?;
     check_name(&args.name)?;
-    let parent = declared_folder(service)?;
+    let parent = DieselToml::read(service).declared_folder()?;
     let is_first = !parent.exists();
     if is_first {
-        std::fs::create_dir_all(&parent)
-            .with_context(|| format!("failed to create `{}`", parent.display()))?;
+        fs::create_dir_all(&parent)?;
     }
     let made = make_in(app, args, service);
     if is_first && made.is_err() {
         // Nothing stays of what came to nothing; a folder with something in it is not removed.
-        let _ = std::fs::remove_dir(&parent);
+        let _ = fs::remove_dir(&parent);
     }
     made
 }
@@ -66,7 +66,7 @@ fn make_in(app: &App, args: &Args, service: &Service) -> Result<Report> {
             Some(script) => script,
             None => {
                 app.progress.line(&format!(
-                    "schema.rs of service `{}` is what its migrations make: there is nothing to migrate, and no file was written",
+                    "schema.rs of service `{}` matches its migrations: nothing to migrate, no file written",
                     service.name
                 ));
                 return Ok(Report::default());
@@ -91,7 +91,7 @@ fn check_name(name: &str) -> Result<()> {
     if is_good {
         return Ok(());
     }
-    let failure = Failure::usage(format!("`{name}` is no name for a migration"))
+    let failure = Failure::usage(format!("`{name}` is not a valid name for a migration"))
         .help("use letters, digits, `_` and `-`, up to 100, for instance add_phone_number");
     let words: Vec<_> = name
         .split(|c: char| !c.is_ascii_alphanumeric())
@@ -129,7 +129,9 @@ fn next_folder(
             false => "rename that folder to the time it was made, if it is not applied anywhere yet; and check this machine's clock",
         }));
     }
-    Ok(migrations_folder(service)?.join(format!("{prefix}_{name}")))
+    Ok(DieselToml::read(service)
+        .folder()?
+        .join(format!("{prefix}_{name}")))
 }
 
 /// The SQL for what was edited in `schema.rs`, tried on a throw-away database; `None` if nothing was.
@@ -146,7 +148,8 @@ fn diff(
     let Some(script) = schema_diff::write(app, &diesel, service, &database)? else {
         return Ok(None);
     };
-    let migration = migration(folder, &script);
+    let up = format!("{UP}{}", script.up);
+    let migration = Migration::new(folder.to_owned(), up);
     let notes = attempt(app, &diesel, service, &mut database, &migration, &script).map_err(
         |failure| {
             failure.help(format!(
@@ -159,17 +162,6 @@ fn diff(
         app.progress.line(&format!("{NOTE}note{NOTE:#}: {note}"));
     }
     Ok(Some(script))
-}
-
-fn migration(folder: &Path, script: &Script) -> Migration {
-    let name = folder.file_name().unwrap_or_default().to_string_lossy();
-    Migration {
-        version: name.split('_').next().unwrap_or_default().replace('-', ""),
-        name: name.into_owned(),
-        folder: folder.to_owned(),
-        up: format!("{UP}{}", script.up),
-        in_transaction: true,
-    }
 }
 
 /// Applies and reverts it, and says what a person should know.
@@ -220,12 +212,12 @@ fn remarks(up: &str) -> Vec<String> {
 fn write(folder: &Path, script: &Script) -> Result<()> {
     let name = folder.file_name().unwrap_or_default().display();
     let partial = folder.with_file_name(format!(".{name}.{}", std::process::id()));
-    let made = std::fs::create_dir(&partial)
-        .and_then(|()| std::fs::write(partial.join("up.sql"), format!("{UP}{}", script.up)))
-        .and_then(|()| std::fs::write(partial.join("down.sql"), format!("{DOWN}{}", script.down)))
-        .and_then(|()| std::fs::rename(&partial, folder));
+    let made = fs::create_dir(&partial)
+        .and_then(|()| fs::write(partial.join("up.sql"), format!("{UP}{}", script.up)))
+        .and_then(|()| fs::write(partial.join("down.sql"), format!("{DOWN}{}", script.down)))
+        .and_then(|()| fs::rename(&partial, folder));
     if made.is_err() {
-        let _ = std::fs::remove_dir_all(&partial);
+        let _ = fs::remove_dir_all(&partial);
     }
-    Ok(made.with_context(|| format!("failed to create `{}`", folder.display()))?)
+    Ok(made?)
 }

@@ -2,14 +2,15 @@
 
 use crate::app::App;
 use crate::database::guard::Purpose;
-use crate::database::runner::{self, Done};
+use crate::database::runner;
 use crate::database::session::Session;
 use crate::database::target::Visit;
+use crate::database::task::{Direction, Done, Task};
 use crate::ui::failure::{Failure, Result};
 use crate::ui::report::{GOOD, Outcome, Report, count, duration};
 use crate::verbs::migrate::detail;
 use crate::verbs::outcome::{lines, outcome};
-use crate::verbs::revert::{newest, revert_all};
+use crate::verbs::revert::newest;
 
 /// Revert the newest migrations of a service and apply them again
 #[derive(clap::Args)]
@@ -32,29 +33,22 @@ pub(crate) fn run(app: &App, args: &Args) -> Result<Report, Vec<Failure>> {
 fn redo(visit: Visit<'_>, number: usize) -> Outcome {
     let target = visit.target;
     let step = visit.app.progress.step(&target.service.name);
-    let (mut reverted, mut applied) = (Vec::<Done>::new(), Vec::<Done>::new());
+    let mut done = Vec::<Done>::new();
     let result = (|| {
         let downs = newest(target, &visit.state, number)?;
-        let texts = downs.iter().map(|(_, down)| down.as_str());
+        let texts = downs.iter().map(Task::sql);
         let mut session = Session::open(visit, &step, target.migrations.texts().chain(texts))?;
-        let chosen = newest(target, &session.state, number)?;
-        revert_all(&mut session, &chosen, &step, &mut reverted)?;
-        for (index, (migration, _)) in chosen.iter().rev().enumerate() {
-            step.say(&format!(
-                "applying {} ({}/{})",
-                migration.name,
-                index + 1,
-                chosen.len()
-            ));
-            applied.push(runner::up(&mut session, migration)?);
-        }
-        Ok(())
+        let mut tasks = newest(target, &session.state, number)?;
+        let again: Vec<_> = tasks.iter().rev().map(|task| task.migration).collect();
+        tasks.extend(again.into_iter().map(Task::up));
+        let ran = runner::run(&mut session, &tasks, &step);
+        done = ran.done;
+        ran.failed.map_or(Ok(()), |failed| Err(failed.failure))
     })();
-    let time = reverted
+    let time = done.iter().map(|done| done.duration).sum();
+    let (reverted, applied): (Vec<_>, Vec<_>) = done
         .iter()
-        .chain(&applied)
-        .map(|done| done.duration)
-        .sum();
+        .partition(|done| done.direction == Direction::Down);
     let summary = match (&result, applied.len()) {
         (Err(_), number) => format!(
             "failed: {} reverted, {number} applied again",
@@ -69,12 +63,11 @@ fn redo(visit: Visit<'_>, number: usize) -> Outcome {
             )
         }
     };
-    let details = reverted
-        .iter()
-        .map(|done| format!("down  {}", detail(done)));
-    let details = details
-        .chain(applied.iter().map(|done| format!("up    {}", detail(done))))
-        .collect();
+    let details = done.iter().map(|done| match done.direction {
+        Direction::Down => format!("down  {}", detail(done)),
+        Direction::Up => format!("up    {}", detail(done)),
+    });
+    let details = details.collect();
     Outcome {
         details,
         failure: result.err(),

@@ -2,13 +2,12 @@
 
 use crate::app::App;
 use crate::database::guard::Purpose;
-use crate::database::runner::{self, Done};
+use crate::database::runner;
 use crate::database::session::Session;
 use crate::database::state::State;
 use crate::database::target::{Target, Visit};
-use crate::migrations::Migration;
+use crate::database::task::{Done, Task};
 use crate::ui::failure::{Failure, Kind, Result};
-use crate::ui::progress::Step;
 use crate::ui::report::{GOOD, Outcome, Report, count, duration};
 use crate::verbs::confirm::{self, Confirmation};
 use crate::verbs::migrate::detail;
@@ -40,7 +39,7 @@ pub(crate) fn run(app: &App, args: &Args) -> Result<Report, Vec<Failure>> {
 
 fn revert(visit: Visit<'_>, args: &Args) -> Outcome {
     let target = visit.target;
-    let mut done = Vec::new();
+    let mut done = Vec::<Done>::new();
     let result = (|| {
         let newer_than = args
             .to
@@ -65,12 +64,14 @@ fn revert(visit: Visit<'_>, args: &Args) -> Outcome {
         }
         // After the question: a spinner would overwrite it.
         let step = visit.app.progress.step(&target.service.name);
-        let texts = chosen.iter().map(|(_, down)| down.as_str());
+        let texts = chosen.iter().map(Task::sql);
         let mut session = Session::open(visit, &step, texts)?;
         let chosen = choose(&session.state)?;
-        revert_all(&mut session, &chosen, &step, &mut done)
+        let ran = runner::run(&mut session, &chosen, &step);
+        done = ran.done;
+        ran.failed.map_or(Ok(()), |failed| Err(failed.failure))
     })();
-    let time = done.iter().map(|done: &Done| done.duration).sum();
+    let time = done.iter().map(|done| done.duration).sum();
     let summary = match (&result, done.len()) {
         (Err(failure), 0) if failure.kind != Kind::Migration => "not reverted".to_owned(),
         (Err(_), number) => format!("failed after {}", count(number, "migration")),
@@ -98,7 +99,7 @@ pub(crate) fn newest<'t>(
     target: &'t Target<'_>,
     state: &State,
     number: usize,
-) -> Result<Vec<(&'t Migration, String)>> {
+) -> Result<Vec<Task<'t>>> {
     state
         .applied
         .iter()
@@ -106,29 +107,7 @@ pub(crate) fn newest<'t>(
         .take(number)
         .map(|applied| {
             let migration = target.migrations.named(target.service, &applied.version)?;
-            Ok((migration, migration.down()?))
+            Ok(Task::down(migration, migration.down()?))
         })
         .collect()
-}
-
-/// Reverts `chosen` in order; `done` gets those that were.
-///
-/// # Errors
-/// The first that fails; the ones before stay reverted.
-pub(crate) fn revert_all(
-    session: &mut Session<'_>,
-    chosen: &[(&Migration, String)],
-    step: &Step<'_>,
-    done: &mut Vec<Done>,
-) -> Result<()> {
-    for (index, (migration, down)) in chosen.iter().enumerate() {
-        step.say(&format!(
-            "reverting {} ({}/{})",
-            migration.name,
-            index + 1,
-            chosen.len()
-        ));
-        done.push(runner::down(session, migration, down)?);
-    }
-    Ok(())
 }

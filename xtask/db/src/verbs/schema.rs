@@ -2,8 +2,6 @@
 
 use std::process::{Command, Stdio};
 
-use similar::{ChangeTag, TextDiff};
-
 use crate::app::App;
 use crate::check::Finding;
 use crate::migrations::Migrations;
@@ -12,7 +10,7 @@ use crate::scratch::schema_rs::{self, SchemaFile, quoted};
 use crate::scratch::throwaway::{ThrowawayDatabase, ThrowawayServer};
 use crate::ui::failure::{Failure, Result};
 use crate::ui::parallel;
-use crate::ui::report::{BAD, DIM, GOOD, Outcome, Report};
+use crate::ui::report::{BAD, DIM, GOOD, Outcome, Report, diff};
 use crate::verbs::services::Services;
 use crate::workspace::Service;
 
@@ -54,7 +52,7 @@ pub(crate) fn run(app: &App, args: &Args) -> Result<Report, Vec<Failure>> {
             Ok(files) => {
                 (outcome.summary, outcome.details) = describe(app, &files, args.check);
                 let differing = files.iter().filter(|file| !file.is_current());
-                diffs.extend(differing.map(|file| diff(app, file)));
+                diffs.extend(differing.map(|file| difference(app, file)));
             }
             Err(failure) => outcome.failure = Some(failure),
         }
@@ -75,7 +73,6 @@ pub(crate) fn run(app: &App, args: &Args) -> Result<Report, Vec<Failure>> {
 ///
 /// # Errors
 /// Diesel's, or a file that can't be read.
-#[allow(dead_code, reason = "until `db check`, which uses it")]
 pub(crate) fn findings(
     app: &App,
     diesel: &Diesel,
@@ -161,26 +158,16 @@ fn describe(app: &App, files: &[SchemaFile], check: bool) -> (String, Vec<String
     (summary, notes)
 }
 
-/// A unified diff from the file to what Diesel prints.
-fn diff(app: &App, file: &SchemaFile) -> String {
+/// From the file to what Diesel prints.
+fn difference(app: &App, file: &SchemaFile) -> String {
     let shown = app.workspace.shown(&file.path);
     let found = file
         .found
         .as_deref()
         .unwrap_or_default()
         .replace("\r\n", "\n");
-    let diff = TextDiff::from_lines(&found, &file.printed);
-    let mut text = format!("--- {shown}\n+++ {shown} as Diesel prints it\n");
-    for hunk in diff.unified_diff().context_radius(3).iter_hunks() {
-        text.push_str(&format!("{DIM}{}{DIM:#}\n", hunk.header()));
-        for change in hunk.iter_changes() {
-            let line = change.value().trim_end_matches('\n');
-            text.push_str(&match change.tag() {
-                ChangeTag::Delete => format!("{BAD}-{line}{BAD:#}\n"),
-                ChangeTag::Insert => format!("{GOOD}+{line}{GOOD:#}\n"),
-                ChangeTag::Equal => format!(" {line}\n"),
-            });
-        }
-    }
-    text
+    diff(
+        (&found, &shown),
+        (&file.printed, &format!("{shown} as Diesel prints it")),
+    )
 }

@@ -3,7 +3,7 @@
 /// Which services a verb is for.
 #[derive(clap::Args, Default)]
 pub(crate) struct Services {
-    /// The services; all that have a database if none is named
+    /// Services to act on [default: all with a database]
     #[arg(value_name = "SERVICE")]
     pub(crate) names: Vec<String>,
 }

@@ -7,6 +7,7 @@ use tabwriter::TabWriter;
 
 use crate::app::App;
 use crate::database::guard::{self, Purpose};
+use crate::database::ledger::RunOutcome;
 use crate::database::state::State;
 use crate::database::target::Target;
 use crate::ui::failure::{Failure, Result};
@@ -18,10 +19,10 @@ use crate::verbs::services::Services;
 pub(crate) struct Args {
     #[command(flatten)]
     services: Services,
-    /// As JSON
+    /// Print JSON
     #[arg(long)]
     json: bool,
-    /// Exit with 1 if there is something to do or wrong
+    /// Exit 1 if anything is pending or wrong
     #[arg(long)]
     exit_code: bool,
 }
@@ -120,27 +121,34 @@ fn describe(app: &App, target: &Target<'_>, state: Option<&State>) -> ServiceSta
             .unwrap_or_default(),
         problems: Vec::new(),
     };
-    let Some(state) = state else { return status };
-    let pair = [(target.service, url.clone())];
-    for refusal in guard::before_connecting(&app.workspace, &pair) {
-        status.problems.push(refusal.message);
+    if let Some(state) = state {
+        status.problems = problems(app, target, state);
     }
+    status
+}
+
+/// What is wrong with a database, in words.
+fn problems(app: &App, target: &Target<'_>, state: &State) -> Vec<String> {
+    let pair = [(target.service, target.url.clone())];
+    let refusals = guard::before_connecting(&app.workspace, &pair).into_iter();
+    let mut problems: Vec<_> = refusals.map(|refusal| refusal.message).collect();
     if let Err(refusal) = target.admit(app, state, Purpose::Inspect) {
-        if status.problems.is_empty() {
-            status.problems.push(refusal.message);
+        if problems.is_empty() {
+            problems.push(refusal.message);
         }
         // What is pending in another's database means nothing.
-        return status;
+        return problems;
     }
-    for late in plan.out_of_order {
-        status.problems.push(format!(
-            "{} is pending, but older than what is applied",
+    let late = target.migrations.plan(&state.versions()).out_of_order;
+    problems.extend(late.iter().map(|late| {
+        format!(
+            "{} is pending, but out of order: a newer migration is already applied",
             late.name
-        ));
-    }
-    for run in state.unfinished(migrations) {
-        status.problems.push(match run.outcome.as_str() {
-            "failed" => format!(
+        )
+    }));
+    for run in state.unfinished(&target.migrations) {
+        problems.push(match run.outcome {
+            RunOutcome::Failed => format!(
                 "the last run of {} failed: {}",
                 run.name,
                 run.error.as_deref().unwrap_or("no reason recorded")
@@ -149,12 +157,11 @@ fn describe(app: &App, target: &Target<'_>, state: Option<&State>) -> ServiceSta
             _ => format!("{} was interrupted, after {}", run.name, run.started_at),
         });
     }
-    for index in &state.invalid_indexes {
-        status.problems.push(format!(
-            "index {index} is INVALID: PostgreSQL does not use it"
-        ));
-    }
-    status
+    let indexes = state.invalid_indexes.iter();
+    problems.extend(
+        indexes.map(|index| format!("index {index} is INVALID: PostgreSQL does not use it")),
+    );
+    problems
 }
 
 /// For each target, the other services whose URL leads to the same physical database.

@@ -18,9 +18,8 @@ pub(crate) fn run(mut app: App, _: &Args) -> Result<Report, Vec<Failure>> {
     let services = app.workspace.select(&[])?;
     // Before anything is started: a variable for another machine is a reason to stop.
     let missing = services_without_url(&app, &services)?;
-    app.progress.line(
-        "looking for the local PostgreSQL server (the first time, cargo builds what runs it: minutes)",
-    );
+    app.progress
+        .line("starting local PostgreSQL (the first run builds its launcher, which takes minutes)");
     let server = local_postgres::up(&app.workspace)?;
     let base = Params::parse(&server.url).map_err(|reason| {
         Failure::usage(format!("failed to read the local server's URL: {reason}"))
@@ -60,7 +59,7 @@ pub(crate) fn run(mut app: App, _: &Args) -> Result<Report, Vec<Failure>> {
             app.workspace.root.join(".env").display()
         ));
     }
-    app.variables = Variables::read(&app.workspace.root)?;
+    app.variables = Variables::read(&app.workspace.root).map_err(|fault| Failure::from(&fault))?;
     let mut report = create::run(&app, &create::Args::default())?;
     if report.failures.is_empty() {
         let migrated = migrate::run(&app, &migrate::Args::default())?;

@@ -7,6 +7,8 @@ use std::time::{Duration, Instant};
 
 use crate::pg::{Connection, Params};
 use crate::ui::failure::{Failure, Kind, Result};
+use crate::workspace::dotenv::Dotenv;
+use crate::workspace::fault::Fault;
 use crate::workspace::{Service, Workspace};
 
 /// The fallback of every service.
@@ -52,27 +54,15 @@ pub(crate) struct Variables {
 }
 
 impl Variables {
-    /// Reads the root `.env` if there is one; never one in a parent folder.
+    /// Reads the root `.env` if there is one.
     ///
     /// # Errors
     /// A line that can't be read, by its number: its text may hold a password.
-    pub(crate) fn read(root: &Path) -> Result<Self> {
-        let dotenv_path = root.join(".env");
-        let mut dotenv = HashMap::new();
-        match dotenvy::from_path_iter(&dotenv_path) {
-            Err(dotenvy::Error::Io(error)) if error.kind() == std::io::ErrorKind::NotFound => {}
-            Err(error) => return Err(unreadable(&dotenv_path, &error)),
-            Ok(variables) => {
-                for variable in variables {
-                    let (name, value) =
-                        variable.map_err(|error| unreadable(&dotenv_path, &error))?;
-                    dotenv.insert(name, value);
-                }
-            }
-        }
+    pub(crate) fn read(root: &Path) -> Result<Self, Fault> {
+        let file = Dotenv::of(root);
         Ok(Self {
-            dotenv,
-            dotenv_path,
+            dotenv: file.variables()?,
+            dotenv_path: file.path,
         })
     }
 
@@ -140,32 +130,6 @@ impl Variables {
         let (text, origin) = self.get(&service.variable).ok().flatten()?;
         DatabaseUrl::parse(&text, origin).ok()
     }
-}
-
-fn unreadable(path: &Path, error: &dotenvy::Error) -> Failure {
-    let place = match error {
-        // The error's own text repeats the line.
-        dotenvy::Error::LineParse(line, _) => {
-            let text = std::fs::read_to_string(path).unwrap_or_default();
-            let number = text
-                .lines()
-                .position(|candidate| candidate.trim() == line.trim())
-                .map(|index| index + 1);
-            number.map_or_else(
-                || "a line is".to_owned(),
-                |number| format!("line {number} is"),
-            )
-        }
-        dotenvy::Error::Io(error) => {
-            return Failure::usage(format!("failed to read `{}`: {error}", path.display()));
-        }
-        _ => "it is".to_owned(),
-    };
-    Failure::usage(format!(
-        "failed to read `{}`: {place} not NAME=value",
-        path.display()
-    ))
-    .help("put a value with spaces, quotes, $ or # in single quotes: NAME='value'")
 }
 
 impl DatabaseUrl {

@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 use std::mem;
-use std::pin::pin;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow, bail};
@@ -12,16 +11,17 @@ use testcontainers::core::{IntoContainerPort, Mount};
 use testcontainers::runners::AsyncRunner;
 use testcontainers::{ContainerAsync, ContainerRequest, GenericImage, ImageExt};
 
-use super::{LABEL, LEFTOVER_AGE, causes, containers, remove, volume, with_daemon};
-use crate::provider::{self, Handle, Lifetime, Order, SCRIPT, Started};
-use crate::settings::{Provider, Settings, SettingsError};
+use super::daemon::{LABEL, LEFTOVER_AGE, causes, containers, remove, volume, with_daemon};
+use crate::order::{self, Handle, Lifetime, Order, Started};
+use crate::settings::{Provider, Settings};
 use crate::sql;
+use crate::variable::SettingsError;
 
 /// PostgreSQL's port, inside.
 const PORT: u16 = 5432;
 /// Parallel queries share memory there; Docker's default is 64 MB.
 const SHARED_MEMORY: u64 = 256 << 20;
-/// Longer than a container of an image that is here takes.
+/// Longer than it takes to learn that there is no such image.
 const PATIENCE: Duration = Duration::from_secs(3);
 /// An image of 150 MB at 5 Mbit/s.
 const PULL_TIMEOUT: Duration = Duration::from_secs(300);
@@ -54,7 +54,7 @@ pub(crate) fn start(settings: &Settings, order: &Order) -> Result<Started> {
         } else {
             let mut log = container.stdout_to_vec().await.unwrap_or_default();
             log.extend(container.stderr_to_vec().await.unwrap_or_default());
-            let log = provider::log_tail(&String::from_utf8_lossy(&log));
+            let log = order::log_tail(&String::from_utf8_lossy(&log));
             anyhow!("{error:#}; {log}")
                 .context(format!("failed to start PostgreSQL of image `{image}`"))
         };
@@ -78,35 +78,47 @@ async fn remove_leftovers(docker: &Docker, order: &Order) -> Result<()> {
 
 /// Makes and starts the container; gets its image if it is not here.
 async fn run(docker: &Docker, image: &str, order: &Order) -> Result<ContainerAsync<GenericImage>> {
-    let begin = Instant::now();
-    let mut start = pin!(request(image, order).start());
-    let mut told = false;
-    let error = loop {
-        match tokio::time::timeout(PATIENCE, &mut start).await {
-            Ok(Ok(container)) => return Ok(container),
-            Ok(Err(error)) => break error,
-            Err(_) if begin.elapsed() > PULL_TIMEOUT => bail!(
-                "failed to start a container of image `{image}` within {} seconds",
-                PULL_TIMEOUT.as_secs()
-            ),
-            Err(_) => {}
+    let start = async {
+        let mut request = request(image, order);
+        if docker.inspect_image(image).await.is_err() {
+            request = pull(request, image).await?;
         }
-        if !told && docker.inspect_image(image).await.is_err() {
-            provider::note(&format!("getting image `{image}`"));
-            told = true;
+        request.start().await.map_err(|error| {
+            anyhow!(
+                "failed to start a container of image `{image}`: {}",
+                causes(&error)
+            )
+        })
+    };
+    match tokio::time::timeout(PULL_TIMEOUT, start).await {
+        Ok(result) => result,
+        Err(_) => bail!(
+            "failed to start a container of image `{image}` within {} seconds",
+            PULL_TIMEOUT.as_secs()
+        ),
+    }
+}
+
+/// Gets the image of a container, and says so if that takes long.
+async fn pull(
+    request: ContainerRequest<GenericImage>,
+    image: &str,
+) -> Result<ContainerRequest<GenericImage>> {
+    let mut pull = request.pull_image();
+    let pulled = match tokio::time::timeout(PATIENCE, &mut pull).await {
+        Ok(pulled) => pulled,
+        Err(_) => {
+            order::note(&format!("getting image `{image}`"));
+            pull.await
         }
     };
-    if docker.inspect_image(image).await.is_err() {
-        return Err(SettingsError::with_remedy(
+    pulled.map_err(|error| {
+        SettingsError::with_remedy(
             format!("failed to get image `{image}`: {}", causes(&error)),
             "load one with `docker load`, build one with `docker/build-image`, \
              or set LOCAL_POSTGRES_IMAGE to one that is here",
-        ));
-    }
-    bail!(
-        "failed to start a container of image `{image}`: {}",
-        causes(&error)
-    )
+        )
+    })
 }
 
 /// The container to start.
@@ -128,31 +140,13 @@ fn request(image: &str, order: &Order) -> ContainerRequest<GenericImage> {
             port,
         ),
     };
-    let arguments = order
-        .settings
-        .iter()
-        .flat_map(|(name, value)| ["-c".to_owned(), format!("{name}={value}")]);
-    let command = [
-        "-c",
-        SCRIPT,
-        "local-postgres",
-        "-c",
-        "listen_addresses=*",
-        "-c",
-        "unix_socket_directories=",
-    ]
-    .map(str::to_owned)
-    .into_iter()
-    .chain(arguments);
-    GenericImage::new(name, tag)
+    let command = order.command("local-postgres", "*");
+    let request = GenericImage::new(name, tag)
         .with_exposed_port(PORT.tcp())
-        .with_entrypoint("sh")
-        .with_cmd(command)
+        .with_entrypoint(&command[0])
+        .with_cmd(&command[1..])
         .with_user("postgres")
         .with_env_var("LP_FOLDER", folder)
-        .with_env_var("LP_PORT", PORT.to_string())
-        .with_env_var("LP_VERIFIER", order.verifier())
-        .with_env_var("LP_IDLE", order.lifetime.idle_seconds().to_string())
         .with_env_var("LP_LINGER", "3")
         .with_labels([
             (LABEL, order.key.clone()),
@@ -161,7 +155,7 @@ fn request(image: &str, order: &Order) -> ContainerRequest<GenericImage> {
         ])
         .with_mount(mount)
         .with_shm_size(SHARED_MEMORY)
-        .with_startup_timeout(provider::READY_TIMEOUT)
+        .with_startup_timeout(order::READY_TIMEOUT)
         .with_host_config_modifier(move |host: &mut HostConfig| {
             host.auto_remove = Some(true);
             host.publish_all_ports = Some(false);
@@ -173,7 +167,11 @@ fn request(image: &str, order: &Order) -> ContainerRequest<GenericImage> {
                 PORT.tcp().to_string(),
                 Some(vec![binding]),
             )]));
-        })
+        });
+    let variables = order.variables(PORT).into_iter();
+    variables.fold(request, |request, (name, value)| {
+        request.with_env_var(name, value)
+    })
 }
 
 async fn ready(
@@ -186,16 +184,16 @@ async fn ready(
         .get_host_port_ipv4(PORT)
         .await
         .context("failed to find the container's port")?;
-    let url = provider::url(&order.password, port);
+    let url = order::url(&order.password, port);
     let start = Instant::now();
     loop {
         match sql::connect(&url) {
             Ok(mut connection) => {
                 let release = sql::release(&mut connection)?;
-                provider::check_version(settings, &release, &format!("image `{image}`"))?;
+                order::check_version(settings, &release, &format!("image `{image}`"))?;
                 break;
             }
-            Err(error) if provider::is_final(&error, start) => return Err(error),
+            Err(error) if order::is_final(&error, start) => return Err(error),
             Err(_) => tokio::time::sleep(Duration::from_millis(15)).await,
         }
         // A server that failed says so, and stays a little for its log to be read.

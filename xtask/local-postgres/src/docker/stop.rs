@@ -6,7 +6,7 @@ use anyhow::{Context, Result, bail};
 use testcontainers::bollard::errors::Error;
 use testcontainers::bollard::query_parameters::{KillContainerOptions, RemoveVolumeOptions};
 
-use super::{LEFTOVER_AGE, containers, remove, unless_missing, volume, with_daemon};
+use super::daemon::{LEFTOVER_AGE, containers, remove, unless_missing, volume, with_daemon};
 
 /// As long as PostgreSQL may need to write everything to disk.
 const STOP_TIMEOUT: Duration = Duration::from_secs(60);

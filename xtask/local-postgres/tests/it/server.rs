@@ -1,7 +1,8 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
-use std::process::Stdio;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
 use diesel::prelude::*;
 use local_postgres::Server;
@@ -80,8 +81,21 @@ fn a_server_in_use_stays() {
     let machine = Machine::new();
     let mut connection = PgConnection::establish(&machine.run(&["url", "shop"])).unwrap();
     // Twice its idle time.
-    std::thread::sleep(std::time::Duration::from_secs(12));
+    std::thread::sleep(Duration::from_secs(12));
     assert_eq!(text(&mut connection, "SELECT 'here' AS value"), "here");
+}
+
+#[test]
+fn sessions_that_are_shorter_than_a_look_count() {
+    let machine = Machine::new();
+    let url = machine.run(&["url", "shop"]);
+    let start = Instant::now();
+    while start.elapsed() < Duration::from_secs(12) {
+        PgConnection::establish(&url).unwrap();
+        std::thread::sleep(Duration::from_millis(200));
+    }
+    let record = machine.record("test");
+    wait_until("the idle server goes", || !exists(&record));
 }
 
 #[test]
@@ -137,10 +151,37 @@ fn records_are_private_and_lists_show_no_password() {
             0o600
         );
     }
-    let processes = std::process::Command::new("ps")
-        .args(["-axww", "-o", "command="])
-        .output()
-        .unwrap()
-        .stdout;
-    assert!(!String::from_utf8_lossy(&processes).contains(&password));
+    assert!(!processes().contains(&password));
+}
+
+#[test]
+fn a_list_of_processes_names_a_server_and_does_not_show_its_script() {
+    let machine = Machine::new();
+    machine.run(&["url", "shop"]);
+    let handle = &machine.record("test")["handle"];
+    let command = if let Some(id) = handle["container"].as_str() {
+        let arguments = ["inspect", "--format", "{{.Path}} {{.Args}}", id];
+        stdout(Command::new("docker").args(arguments))
+    } else {
+        let folder = handle["process"]["folder"].as_str().unwrap();
+        let all = processes();
+        let own = all
+            .lines()
+            .find(|line| line.contains(&format!("local-postgres:{folder}")));
+        own.unwrap().to_owned()
+    };
+    assert!(
+        command.starts_with("sh ") && command.contains("listen_addresses="),
+        "{command}"
+    );
+    assert!(command.len() < 1000, "{command}");
+}
+
+/// The command lines of all processes of this machine.
+fn processes() -> String {
+    stdout(Command::new("ps").args(["-axww", "-o", "command="]))
+}
+
+fn stdout(command: &mut Command) -> String {
+    String::from_utf8_lossy(&command.output().unwrap().stdout).into_owned()
 }

@@ -54,7 +54,7 @@ fn a_name_is_part_of_a_folders_name() {
     for name in ["../up", "a/b", "ä", "_", "a.b"] {
         workspace
             .db(&format!("new notes {name}"), 2)
-            .says(&format!("`{name}` is no name for a migration"));
+            .says(&format!("`{name}` is not a valid name for a migration"));
     }
     workspace
         .db("new notes Add.Things", 2)

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::round_trip::at;
-use super::{Trial, first_line, snapshot};
+use super::{PARTS_FROM, Trial, Watched, first_line};
 use crate::app::App;
 use crate::catalog::Key;
 use crate::check::Finding;
@@ -122,16 +122,13 @@ pub(super) fn failed(
 /// What the migrations of a service make, as far as they apply.
 fn only_up(server: &ThrowawayServer<'_>, service: &Service) -> Result<Trial> {
     let migrations = Migrations::read(service)?;
-    let mut trial = Trial {
-        migrations: migrations.plan(&[]).pending.into_iter().cloned().collect(),
-        ..Trial::default()
-    };
-    let mut database = server.database(service)?;
+    let mut trial = Trial::new(&migrations);
+    let mut watched = Watched::new(server.database(service)?, service, PARTS_FROM)?;
     for index in 0..trial.migrations.len() {
-        if database.up(&trial.migrations[index]).is_err() {
+        if watched.database.up(&trial.migrations[index]).is_err() {
             break;
         }
-        trial.note(index, &snapshot(&mut database, service)?);
+        trial.note(index, &watched.changes()?);
     }
     Ok(trial)
 }
@@ -211,7 +208,7 @@ fn fails(app: &App, service: &Service, migration: &Migration, failed: &Failed) -
         help.push("a role is the server's, not the database's: create it in the migration if it is missing".to_owned());
     }
     if help.is_empty() {
-        help.push("mend it: what applies only to a database that already has something can't be built again".to_owned());
+        help.push("fix it: migrations must apply to an empty database".to_owned());
     }
     finding.help(help.join("\n"))
 }

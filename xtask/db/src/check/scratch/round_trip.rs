@@ -1,8 +1,8 @@
 //! Every migration goes up, down and up again, and the catalog has to be the same after each pair.
 
-use super::{Trial, first_line, snapshot};
+use super::{PARTS_FROM, Trial, Watched, first_line};
 use crate::app::App;
-use crate::catalog::{Difference, Snapshot, render};
+use crate::catalog::{Changes, Difference, render};
 use crate::check::Finding;
 use crate::migrations::{Migration, Migrations};
 use crate::scratch::throwaway::{Failed, ThrowawayDatabase, ThrowawayServer};
@@ -23,6 +23,9 @@ enum Left {
 
 /// Tries all migrations of `service`. The database that is handed back is as they make it from empty.
 ///
+/// Only what a migration has touched is read after it. If a whole snapshot does not agree with that at the end, or where
+/// there is something to tell, everything is done once more with whole snapshots alone.
+///
 /// # Errors
 /// The server's; a migration that fails is no error.
 pub(super) fn run<'c>(
@@ -31,75 +34,94 @@ pub(super) fn run<'c>(
     service: &'c Service,
     migrations: &Migrations,
 ) -> Result<(Trial, ThrowawayDatabase<'c>)> {
-    let mut trial = Trial {
-        migrations: migrations.plan(&[]).pending.into_iter().cloned().collect(),
-        ..Trial::default()
-    };
-    let mut database = server.database(service)?;
-    let mut before = snapshot(&mut database, service)?;
-    let mut is_pristine = true;
-    for index in 0..trial.migrations.len() {
-        let migration = &trial.migrations[index];
-        if let Err(failed) = database.up(migration) {
-            trial.failed = Some((index, failed));
-            break;
-        }
-        let after = snapshot(&mut database, service)?;
-        let step = Step {
-            app,
+    let tried = |parts_from| {
+        let tour = Tour {
+            server,
             service,
-            migration,
-            before: &before,
-            after: &after,
+            parts_from,
         };
-        let (left, finding) = step.down_and_up(&mut database)?;
-        trial.findings.extend(finding);
-        match left {
-            Left::Same => {}
-            Left::Reordered => is_pristine = false,
-            Left::Spoilt => {
-                drop(database);
-                database = rebuilt(server, service, &trial.migrations[..=index])?;
-                is_pristine = true;
-            }
-        }
-        trial.note(index, &after);
-        before = match left {
-            Left::Reordered => snapshot(&mut database, service)?,
-            Left::Same | Left::Spoilt => after,
-        };
+        tour.run(app, Trial::new(migrations))
+    };
+    match tried(PARTS_FROM)? {
+        (trial, database, true) => Ok((trial, database)),
+        _ => tried(usize::MAX).map(|(trial, database, _)| (trial, database)),
     }
-    if !is_pristine && trial.failed.is_none() {
-        drop(database);
-        database = rebuilt(server, service, &trial.migrations)?;
-    }
-    Ok((trial, database))
 }
 
-/// A fresh database with these migrations.
-fn rebuilt<'c>(
-    server: &ThrowawayServer<'c>,
+/// The migrations of a service, up, down and up again.
+struct Tour<'t, 'c> {
+    server: &'t ThrowawayServer<'c>,
     service: &'c Service,
-    migrations: &[Migration],
-) -> Result<ThrowawayDatabase<'c>> {
-    let mut database = server.database(service)?;
-    for migration in migrations {
-        database.up(migration)?;
-    }
-    Ok(database)
+    parts_from: usize,
 }
 
-/// One migration, applied, with the catalog before and after it.
+impl<'c> Tour<'_, 'c> {
+    /// What became of the migrations, their database, and whether a whole snapshot agrees.
+    fn run(&self, app: &App, mut trial: Trial) -> Result<(Trial, ThrowawayDatabase<'c>, bool)> {
+        let mut watched = self.watch(self.server.database(self.service)?)?;
+        let mut is_pristine = true;
+        for index in 0..trial.migrations.len() {
+            let migration = &trial.migrations[index];
+            if let Err(failed) = watched.database.up(migration) {
+                trial.failed = Some((index, failed));
+                return Ok((trial, watched.database, true));
+            }
+            let up = watched.changes()?;
+            let step = Step {
+                app,
+                service: self.service,
+                migration,
+                up: &up,
+            };
+            let (left, finding) = step.down_and_up(&mut watched)?;
+            trial.findings.extend(finding);
+            match left {
+                Left::Same => {}
+                Left::Reordered => is_pristine = false,
+                Left::Spoilt => {
+                    if !watched.is_right()? {
+                        return Ok((trial, watched.database, false));
+                    }
+                    drop(watched);
+                    watched = self.watch(self.rebuilt(&trial.migrations[..=index])?)?;
+                    is_pristine = true;
+                }
+            }
+            trial.note(index, &up);
+        }
+        let is_right = watched.is_right()?;
+        if !is_right || is_pristine {
+            return Ok((trial, watched.database, is_right));
+        }
+        drop(watched);
+        let database = self.rebuilt(&trial.migrations)?;
+        Ok((trial, database, true))
+    }
+
+    fn watch(&self, database: ThrowawayDatabase<'c>) -> Result<Watched<'c>> {
+        Watched::new(database, self.service, self.parts_from)
+    }
+
+    /// A fresh database with these migrations.
+    fn rebuilt(&self, migrations: &[Migration]) -> Result<ThrowawayDatabase<'c>> {
+        let mut database = self.server.database(self.service)?;
+        for migration in migrations {
+            database.up(migration)?;
+        }
+        Ok(database)
+    }
+}
+
+/// One migration, applied, with what it changed.
 struct Step<'s> {
     app: &'s App,
     service: &'s Service,
     migration: &'s Migration,
-    before: &'s Snapshot,
-    after: &'s Snapshot,
+    up: &'s Changes,
 }
 
 impl Step<'_> {
-    fn down_and_up(&self, database: &mut ThrowawayDatabase<'_>) -> Result<(Left, Option<Finding>)> {
+    fn down_and_up(&self, watched: &mut Watched<'_>) -> Result<(Left, Option<Finding>)> {
         // A missing or empty one is found by the checks of files.
         let Some(down) = self
             .migration
@@ -110,17 +132,18 @@ impl Step<'_> {
             return Ok((Left::Same, None));
         };
         let spoilt = |finding: Finding| Ok((Left::Spoilt, Some(finding)));
-        if let Err(failed) = database.down(self.migration) {
+        if let Err(failed) = watched.database.down(self.migration) {
             return spoilt(self.down_fails(&failed));
         }
-        let (undone, order) = self.differences(self.before, database)?;
+        let undoing = watched.changes()?;
+        let (undone, order) = differences(self.up, &undoing);
         if !undone.is_empty() {
             return spoilt(self.not_undone(&down, &undone));
         }
-        if let Err(failed) = database.up(self.migration) {
+        if let Err(failed) = watched.database.up(self.migration) {
             return spoilt(self.not_again(&failed));
         }
-        let (again, order_again) = self.differences(self.after, database)?;
+        let (again, order_again) = differences(&undoing, &watched.changes()?);
         if !again.is_empty() {
             return spoilt(self.not_the_same(&again));
         }
@@ -130,18 +153,6 @@ impl Step<'_> {
         }
     }
 
-    /// What differs from `expected`, and whether the order of columns does.
-    fn differences(
-        &self,
-        expected: &Snapshot,
-        database: &mut ThrowawayDatabase<'_>,
-    ) -> Result<(Vec<Difference>, bool)> {
-        let all = expected.diff(&snapshot(database, self.service)?);
-        let (order, differences): (Vec<_>, Vec<_>) =
-            all.into_iter().partition(Difference::is_order);
-        Ok((differences, !order.is_empty()))
-    }
-
     fn down_fails(&self, failed: &Failed) -> Finding {
         let message = format!(
             "`{}` can't be reverted: {}",
@@ -149,7 +160,7 @@ impl Step<'_> {
         );
         let finding = Finding::new("down-fails", message).of(&self.service.name);
         at(self.app, finding, failed)
-            .help("mend down.sql, so that it undoes what up.sql does in the opposite order")
+            .help("fix down.sql: undo the steps of up.sql in the opposite order")
     }
 
     fn not_undone(&self, down: &str, differences: &[Difference]) -> Finding {
@@ -162,7 +173,7 @@ impl Step<'_> {
         .of(&self.service.name)
         .at(path, first_line(down))
         .help(format!(
-            "`{}` has to leave the database as it was before; what can't be undone, say in a comment before its first statement: `-- db-check-ignore not-undone: why`",
+            "`{}` must leave the database as it was before; declare a step that can't be undone in a comment before its first statement: `-- db-check-ignore not-undone: why`",
             self.migration.name
         ))
     }
@@ -186,8 +197,15 @@ impl Step<'_> {
         )
         .of(&self.service.name)
         .at(path, first_line(&self.migration.up))
-        .help("IF NOT EXISTS and OR REPLACE take what they find: name what has to be made, and drop it in down.sql")
+        .help("IF NOT EXISTS and OR REPLACE keep what an earlier run left: create plainly, drop in down.sql: name what has to be made, and drop it in down.sql")
     }
+}
+
+/// What is left of two changes, of which the second should undo the first; and whether the order of columns is.
+fn differences(change: &Changes, back: &Changes) -> (Vec<Difference>, bool) {
+    let all = change.then(back).differences();
+    let (order, differences): (Vec<_>, Vec<_>) = all.into_iter().partition(Difference::is_order);
+    (differences, !order.is_empty())
 }
 
 /// Where a migration failed.

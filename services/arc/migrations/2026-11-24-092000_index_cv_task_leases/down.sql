@@ -1,0 +1,1 @@
+DROP INDEX CONCURRENTLY cv_tasks_leases_idx;

@@ -1,0 +1,1 @@
+DROP INDEX CONCURRENTLY topup_credits_entry_balance_key;

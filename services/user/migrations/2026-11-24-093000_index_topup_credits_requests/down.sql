@@ -1,0 +1,1 @@
+DROP INDEX CONCURRENTLY topup_credits_request_key_key;

@@ -1,0 +1,1 @@
+DROP INDEX CONCURRENTLY topup_credits_corrects_key;

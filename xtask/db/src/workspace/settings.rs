@@ -1,0 +1,217 @@
+//! The settings in the manifests of the workspace and of its services, read so that every fault in them is known.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+
+use super::fault::Faults;
+use super::toml_file::{Node, NodeValue, TomlFile};
+use super::{Service, Stateless, Workspace};
+use crate::ui::failure::{Failure, Result};
+
+const SERVICES: &str = "services/*";
+/// The version of PostgreSQL that `local-postgres` starts where nothing is said.
+const POSTGRES: &str = "18";
+
+impl Workspace {
+    /// Finds the workspace from `start` upwards, as cargo does, and reads every service's settings. Those with a fault
+    /// are left out.
+    ///
+    /// # Errors
+    /// There is no workspace, or no service in it.
+    pub(crate) fn find_with_faults(start: &Path) -> Result<(Self, Faults)> {
+        for folder in start.ancestors() {
+            let path = folder.join("Cargo.toml");
+            if path.is_file() {
+                let manifest = TomlFile::read(&path)?;
+                if manifest.get(&["workspace"]).is_some() {
+                    return read(folder, manifest);
+                }
+            }
+        }
+        Err(Failure::usage(format!(
+            "found no Cargo workspace in `{}` or above it",
+            start.display()
+        ))
+        .help("run this inside a workspace: a folder whose Cargo.toml has a [workspace] section"))
+    }
+}
+
+fn read(root: &Path, manifest: TomlFile) -> Result<(Workspace, Faults)> {
+    const FILE: &str = "Cargo.toml";
+    let mut faults = Faults::default();
+    let (mut services, mut postgres) = (None, None);
+    match manifest.get(&["workspace", "metadata", "db"]) {
+        Some(settings) if matches!(settings.value, NodeValue::Table(_)) => {
+            let known = &["services", "postgres", "allow"];
+            faults.unknown_keys(FILE, "[workspace.metadata.db]", settings, known);
+            services = faults.string(FILE, &manifest, settings, "services");
+            postgres = faults.string(FILE, &manifest, settings, "postgres");
+        }
+        Some(settings) => faults.add(
+            (FILE, Some(settings.line)),
+            "`[workspace.metadata.db]` must be a table",
+            "see the README, \"Add a service\"",
+        ),
+        None => {}
+    }
+    let pattern = services.unwrap_or_else(|| SERVICES.to_owned());
+    let mut workspace = Workspace {
+        root: root.to_owned(),
+        services: Vec::new(),
+        stateless: Vec::new(),
+        postgres: postgres.unwrap_or_else(|| POSTGRES.to_owned()),
+        manifests: BTreeMap::from([(root.to_owned(), manifest)]),
+    };
+    for folder in service_folders(root, &pattern)? {
+        add(&mut workspace, &folder, &mut faults);
+    }
+    check_together(&workspace, &mut faults);
+    if workspace.services.is_empty() && workspace.stateless.is_empty() && faults.0.is_empty() {
+        return Err(Failure::usage(format!(
+            "found no service in `{}`: `{pattern}` matches no folder with a Cargo.toml",
+            root.display()
+        ))
+        .help(format!(
+            "say where the services are in {}:\n\n    [workspace.metadata.db]\n    services = \"crates/*\"\n",
+            root.join(FILE).display()
+        )));
+    }
+    workspace.services.sort_by(|a, b| a.name.cmp(&b.name));
+    Ok((workspace, faults))
+}
+
+/// Reads one service's settings.
+fn add(workspace: &mut Workspace, folder: &Path, faults: &mut Faults) {
+    let path = folder.join("Cargo.toml");
+    let file = workspace.shown(&path);
+    match TomlFile::read(&path) {
+        Ok(manifest) => {
+            understand(workspace, folder, &manifest, &file, faults);
+            workspace.manifests.insert(folder.to_owned(), manifest);
+        }
+        Err(error) => {
+            let remedy = "fix it: cargo can't read it either";
+            faults.add((&file, error.line), error.message, remedy);
+        }
+    }
+}
+
+fn understand(
+    workspace: &mut Workspace,
+    folder: &Path,
+    manifest: &TomlFile,
+    file: &str,
+    faults: &mut Faults,
+) {
+    const DB: [&str; 3] = ["package", "metadata", "db"];
+    let name = manifest.get(&["package", "name"]);
+    let Some(name) = name.and_then(Node::as_str) else {
+        let place = (file, Some(manifest.line(&["package"])));
+        let remedy = "a service is a package of its own";
+        return faults.add(place, "it has no `[package] name`", remedy);
+    };
+    let place = (file, Some(manifest.line(&DB)));
+    let settings = match manifest.get(&DB) {
+        Some(settings) if matches!(settings.value, NodeValue::Table(_)) => settings,
+        Some(settings) if matches!(settings.value, NodeValue::Boolean(false)) => {
+            return workspace.stateless.push(Stateless {
+                name: name.to_owned(),
+                folder: folder.to_owned(),
+            });
+        }
+        Some(_) => {
+            let message = "`db` must be `false` or a table";
+            return faults.add(place, message, both_snippets(name));
+        }
+        None => {
+            let message = format!("service `{name}` does not say whether it has a database");
+            return faults.add(place, message, both_snippets(name));
+        }
+    };
+    let known = &["name", "url", "allow"];
+    faults.unknown_keys(file, "[package.metadata.db]", settings, known);
+    let database = faults.string(file, manifest, settings, "name");
+    let variable = faults.string(file, manifest, settings, "url");
+    if settings.get("name").is_none() {
+        let message = "`[package.metadata.db]` has no `name`";
+        faults.add(place, message, both_snippets(name));
+    }
+    if let Some(database) = database {
+        workspace.services.push(Service {
+            name: name.to_owned(),
+            folder: folder.to_owned(),
+            database,
+            variable: variable.unwrap_or_else(|| default_variable(name)),
+        });
+    }
+}
+
+/// What must be different from service to service.
+fn check_together(workspace: &Workspace, faults: &mut Faults) {
+    let mut databases = BTreeMap::<&str, &Service>::new();
+    let mut variables = BTreeMap::<&str, &Service>::new();
+    for service in &workspace.services {
+        let file = |service: &Service| workspace.shown(&service.folder.join("Cargo.toml"));
+        let shown = file(service);
+        let place = |key: &str| {
+            let manifest = workspace.manifest(&service.folder);
+            let line = manifest.map(|m| m.line(&["package", "metadata", "db", key]));
+            (shown.as_str(), line)
+        };
+        if let Some(other) = databases.insert(&service.database, service) {
+            let message = format!(
+                "services `{}` and `{}` both own the database `{}`",
+                other.name, service.name, service.database
+            );
+            let remedy = format!(
+                "give one of them another `name`, here or in {}",
+                file(other)
+            );
+            faults.add(place("name"), message, remedy);
+        }
+        if service.variable == "DATABASE_URL" {
+            let message = format!(
+                "service `{}` takes its URL from DATABASE_URL, which every service falls back to",
+                service.name
+            );
+            let remedy = format!(
+                "remove `url`, or set it to \"{}\"",
+                default_variable(&service.name)
+            );
+            faults.add(place("url"), message, remedy);
+        } else if let Some(other) = variables.insert(&service.variable, service) {
+            let message = format!(
+                "services `{}` and `{}` both read {}",
+                other.name, service.name, service.variable
+            );
+            faults.add(place("url"), message, "give each its own `url`");
+        }
+    }
+}
+
+fn service_folders(root: &Path, pattern: &str) -> Result<Vec<PathBuf>> {
+    let escaped = glob::Pattern::escape(&root.display().to_string());
+    let paths = glob::glob(&format!("{escaped}/{pattern}")).map_err(|error| {
+        Failure::usage(format!(
+            "Cargo.toml: `services = \"{pattern}\"` is not a valid glob: {error}"
+        ))
+    })?;
+    let folders = paths.collect::<Result<Vec<_>, _>>();
+    let mut folders = folders.context("failed to look for services")?;
+    folders.retain(|folder| folder.join("Cargo.toml").is_file());
+    Ok(folders)
+}
+
+/// `<PACKAGE>_DATABASE_URL`, in capitals, with `-` as `_`.
+fn default_variable(package: &str) -> String {
+    format!("{}_DATABASE_URL", package.to_uppercase().replace('-', "_"))
+}
+
+fn both_snippets(name: &str) -> String {
+    format!(
+        "if it owns a database:\n\n    [package.metadata.db]\n    name = \"{}_db\"\n\nif it is stateless:\n\n    [package.metadata]\n    db = false\n",
+        name.replace('-', "_")
+    )
+}

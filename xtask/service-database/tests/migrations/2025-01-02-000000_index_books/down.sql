@@ -1,0 +1,1 @@
+DROP INDEX CONCURRENTLY books_id_idx;

@@ -1,0 +1,1 @@
+CREATE INDEX CONCURRENTLY books_id_idx ON books (id);

@@ -1,0 +1,268 @@
+//! How a file reaches the server: statement by statement where we see the same ones as the server, else whole.
+
+use crate::support::{Printed, Workspace, on_throwaway, only};
+
+const X: &str = "2026-01-03-000000_x";
+
+fn migrated() -> Workspace {
+    let workspace = Workspace::with(&["arc"]);
+    workspace.db("create").exits(0);
+    workspace.db("migrate").exits(0);
+    workspace
+}
+
+#[test]
+fn each_statement_is_sent_by_itself_and_a_file_without_transaction_as_one_string() {
+    let workspace = migrated();
+    let up = "-- first\nCREATE TABLE x ();\nINSERT INTO arc_items VALUES (1, current_query());\n";
+    workspace.migration("arc", X, up, "DROP TABLE x;");
+    workspace.db("migrate").exits(0);
+    let note = |id: u8| {
+        let query = format!("SELECT note FROM arc_items WHERE id = {id}");
+        workspace.value(&workspace.database("arc"), &query)
+    };
+    assert_eq!(note(1), "INSERT INTO arc_items VALUES (1, current_query())");
+    let up = "CREATE TABLE y (); INSERT INTO arc_items VALUES (2, current_query());";
+    workspace.migration_without_transaction("arc", "2026-01-04-000000_y", up, "DROP TABLE y;");
+    workspace.db("migrate").exits(0);
+    assert_eq!(note(2), up);
+}
+
+#[test]
+fn statements_without_a_transaction_are_still_all_or_nothing() {
+    let workspace = migrated();
+    workspace.migration_without_transaction(
+        "arc",
+        X,
+        "CREATE TABLE kept ();\n SELECT 1/0;",
+        "DROP TABLE kept;",
+    );
+    workspace
+        .db("migrate")
+        .exits(4)
+        .says("up.sql:2:2\n  |\n2 |  SELECT 1/0;\n  |  ^");
+    assert_eq!(workspace.tables(&workspace.database("arc")), "arc_items");
+}
+
+#[test]
+fn the_failing_statement_is_found_after_a_rule_that_gives_several_results() {
+    let workspace = migrated();
+    let up = "CREATE RULE r AS ON INSERT TO arc_items DO ALSO (SELECT 1; SELECT 2);\n\
+              INSERT INTO arc_items VALUES (1);\nSELECT 1;\nSELECT 1/0;\nSELECT 2;\n";
+    let shown = "up.sql:4:1\n  |\n4 | SELECT 1/0;\n  | ^";
+    workspace.migration("arc", X, up, "SELECT 1;");
+    workspace.db("migrate").exits(4).says(shown);
+    workspace.migration_without_transaction("arc", X, up, "SELECT 1;");
+    workspace.db("migrate").exits(4).says(shown);
+}
+
+#[test]
+fn a_file_of_many_rows_is_one_string_and_its_failing_row_is_found() {
+    let workspace = migrated();
+    let row = |id: usize| format!("INSERT INTO arc_items VALUES ({id});\n");
+    let up: String = (0..2500).chain([7]).map(row).collect();
+    workspace.migration("arc", X, &up, "DELETE FROM arc_items;");
+    workspace
+        .db("migrate")
+        .exits(4)
+        .says("up.sql:2501:1\n     |\n2501 | INSERT INTO arc_items VALUES (7);");
+    let up = up.replacen("(7)", "(-1, current_query())", 1);
+    workspace.migration("arc", X, &up, "DELETE FROM arc_items;");
+    workspace.db("migrate").exits(0);
+    assert_eq!(
+        workspace.value(
+            &workspace.database("arc"),
+            "SELECT note FROM arc_items WHERE id = -1"
+        ),
+        up
+    );
+}
+
+#[test]
+fn a_name_that_reads_like_the_end_of_a_body_ends_nothing() {
+    let workspace = migrated();
+    let body = |label: &str| {
+        format!(
+            "CREATE OR REPLACE FUNCTION f() RETURNS int BEGIN ATOMIC SELECT 1 {label}; SELECT 2; END;\nSELECT 1/0;\n"
+        )
+    };
+    workspace.migration("arc", X, &body("AS end"), "DROP FUNCTION f;");
+    workspace
+        .db("migrate")
+        .exits(4)
+        .says("up.sql:2:1\n  |\n2 | SELECT 1/0;");
+    // Without AS, we take it for the end; the server knows better, and is asked.
+    let up = body("end").replace("1/0", "1");
+    workspace.migration("arc", X, &up, "DROP FUNCTION f;");
+    workspace.db("migrate").exits(0);
+    assert_eq!(
+        workspace.value(&workspace.database("arc"), "SELECT f()"),
+        "2"
+    );
+}
+
+#[test]
+fn strings_are_read_as_the_database_has_it() {
+    let workspace = migrated();
+    let arc = workspace.database("arc");
+    workspace.execute(
+        "postgres",
+        &format!("ALTER DATABASE \"{arc}\" SET standard_conforming_strings = off"),
+    );
+    // Read otherwise, it is two statements and a comment.
+    let up = r"INSERT INTO arc_items SELECT 1, 'it\'; SELECT 1; --'";
+    workspace.migration("arc", X, up, "DELETE FROM arc_items;");
+    let whole = "SELECT 1; INSERT INTO arc_items VALUES (2, current_query());";
+    workspace.migration("arc", "2026-01-04-000000_y", whole, "SELECT 1;");
+    workspace.db("migrate").exits(0);
+    let note = |id: u8| {
+        let query = format!("SELECT note FROM arc_items WHERE id = {id}");
+        workspace.value(&arc, &query)
+    };
+    assert_eq!(note(1), "it'; SELECT 1; --");
+    assert_eq!(note(2), whole, "not split");
+}
+
+#[test]
+fn nothing_runs_after_the_rollback_of_a_file() {
+    let workspace = migrated();
+    let up = "CREATE TABLE gone ();\nROLLBACK;\nCREATE TABLE after_it ();\nCOMMIT;\n";
+    workspace.migration("arc", X, up, "SELECT 1;");
+    workspace
+        .db("migrate")
+        .exits(4)
+        .says("up.sql:2:1\n  |\n2 | ROLLBACK;")
+        .says("rolls back its own work");
+    assert_eq!(workspace.tables(&workspace.database("arc")), "arc_items");
+    // In a new transaction it is lost as well.
+    workspace.migration("arc", X, "CREATE TABLE gone (); ROLLBACK AND CHAIN;", "");
+    workspace
+        .db("migrate")
+        .exits(4)
+        .says("rolls back its own work");
+}
+
+#[test]
+fn a_file_that_commits_goes_on_and_is_noted_with_its_line() {
+    let workspace = migrated();
+    let up = "BEGIN;\nCREATE TABLE one ();\nCOMMIT;\nBEGIN;\nCREATE TABLE two ();\nCOMMIT;\nCREATE TABLE three ();";
+    workspace.migration("arc", X, up, "DROP TABLE one, two, three;");
+    workspace
+        .db("migrate")
+        .exits(0)
+        .says("up.sql ends the transaction itself (COMMIT in line 3)");
+    let arc = workspace.database("arc");
+    assert_eq!(workspace.tables(&arc), "arc_items one three two");
+    workspace.db("status --exit-code").exits(0);
+}
+
+#[test]
+fn a_file_that_rolls_itself_back_is_refused_on_a_throwaway_database_too() {
+    let workspace = on_throwaway(&["arc"]);
+    workspace.migration("arc", X, "CREATE TABLE gone ();\nROLLBACK;", "SELECT 1;");
+    let found = only(&workspace, "check");
+    assert_eq!(found.0, "migration-fails");
+    assert_eq!(found.2, format!("services/arc/migrations/{X}/up.sql:2"));
+    assert!(found.3.contains("rolls back its own work"), "{}", found.3);
+
+    let printed = Printed::new();
+    printed.migration("notes", X, "CREATE TABLE gone (); ROLLBACK;", "SELECT 1;");
+    printed
+        .db("schema notes", 4)
+        .says("on a throw-away database")
+        .says("rolls back its own work");
+}
+
+#[test]
+fn an_error_of_the_books_is_not_drawn_in_the_file() {
+    let workspace = on_throwaway(&["arc"]);
+    let down = "-- all of it\nDROP SCHEMA public CASCADE;\nCREATE SCHEMA public;\n";
+    workspace.migration("arc", X, "CREATE TABLE x ();", down);
+    let run = workspace.db("check --json").exits(1);
+    let found = only(&workspace, "check");
+    assert_eq!(found.0, "down-fails");
+    assert!(
+        found.3.contains("__diesel_schema_migrations"),
+        "{}",
+        found.3
+    );
+    // Where no line is known, the file's first statement stands for it; never the place of our own statement.
+    let place = format!("services/arc/migrations/{X}/down.sql");
+    assert!(
+        found.2 == place || found.2 == format!("{place}:2"),
+        "{} {}",
+        found.2,
+        run.stdout
+    );
+}
+
+#[test]
+fn a_long_statement_is_shown_with_its_number_and_no_value_of_it() {
+    let workspace = migrated();
+    workspace.migration(
+        "arc",
+        X,
+        "CREATE TABLE x ();\n-- slow\nSELECT pg_sleep(2.5), 'a s3cr3t';",
+        "DROP TABLE x;",
+    );
+    workspace
+        .db("migrate")
+        .exits(0)
+        .says(&format!(
+            "arc: applying {X} (1/1): statement 2, SELECT pg_sleep, "
+        ))
+        .does_not_say("s3cr3t");
+}
+
+#[test]
+fn a_ledger_of_a_later_format_is_refused_by_name_and_left_alone() {
+    let workspace = migrated();
+    let arc = workspace.database("arc");
+    workspace.execute(
+        &arc,
+        "UPDATE db_ledger.owner SET format = 99;
+         ALTER TABLE db_ledger.run DROP CONSTRAINT run_direction_check;
+         UPDATE db_ledger.run SET direction = 'squash'",
+    );
+    workspace.migration("arc", X, "CREATE TABLE x ();", "DROP TABLE x;");
+    let dump = "SELECT md5(string_agg(r::text, ' ')) || (SELECT o::text FROM db_ledger.owner o) FROM db_ledger.run r";
+    let before = workspace.value(&arc, dump);
+    for line in [
+        "migrate",
+        "migrate --dry-run",
+        "migrate --sql",
+        "revert arc",
+        "redo arc",
+        "baseline arc",
+        "history arc",
+        "create",
+    ] {
+        workspace.db(line).exits(6).says("has format 99");
+    }
+    workspace
+        .db("status --exit-code")
+        .exits(1)
+        .says("has format 99");
+    assert_eq!(workspace.value(&arc, dump), before);
+    assert_eq!(workspace.tables(&arc), "arc_items");
+}
+
+#[test]
+fn a_ledger_of_the_first_format_is_read_as_it_is_and_upgraded_by_the_first_write() {
+    let workspace = migrated();
+    let arc = workspace.database("arc");
+    workspace.execute(&arc, "ALTER TABLE db_ledger.owner DROP COLUMN format");
+    let columns = "SELECT count(*) FROM pg_attribute WHERE attrelid = 'db_ledger.owner'::regclass AND attname = 'format'";
+    for line in ["status --exit-code", "history arc", "migrate", "create"] {
+        workspace.db(line).exits(0);
+    }
+    assert_eq!(workspace.value(&arc, columns), "0");
+    workspace.migration("arc", X, "CREATE TABLE x ();", "DROP TABLE x;");
+    // A note about what was there already would be the ledger's, not the migration's.
+    workspace.db("migrate").exits(0).does_not_say("note:");
+    assert_eq!(
+        workspace.value(&arc, "SELECT format FROM db_ledger.owner"),
+        "2"
+    );
+    workspace.db("status --exit-code").exits(0);
+}
