@@ -79,6 +79,11 @@ impl Snapshot {
         Ok(Self(objects.collect()))
     }
 
+    /// Every object.
+    pub(crate) fn keys(&self) -> impl Iterator<Item = &Key> {
+        self.0.keys()
+    }
+
     /// What is not the same here and there, in the order of kind and name.
     pub(crate) fn diff(&self, other: &Self) -> Vec<Difference> {
         Changes::between(&self.0, &other.0).differences()

@@ -20,4 +20,5 @@ pub(crate) mod switched_off;
 pub(crate) mod table;
 mod transaction;
 
+pub(crate) use ddl::unsafe_ddl;
 pub(crate) use finding::{Finding, Found};

@@ -4,6 +4,7 @@
 
 #![warn(clippy::too_many_lines)]
 
+mod adopt;
 mod app;
 mod catalog;
 mod check;

@@ -1,6 +1,6 @@
 //! What may not be written to is refused, before anything is written.
 
-use crate::support::{Pooler, Workspace};
+use crate::support::{Pooler, Workspace, adopting};
 
 /// How many relations of ours or Diesel's a database has: none when nothing was written.
 const WRITTEN: &str = "SELECT count(*) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace \
@@ -162,7 +162,7 @@ fn another_tools_database_is_refused_and_the_tool_named() {
 
 #[test]
 fn somebody_elses_tables_are_refused_until_they_are_made_the_baseline() {
-    let workspace = Workspace::with(&["arc"]);
+    let workspace = adopting(&["arc"]);
     let database = workspace.database("arc");
     workspace.create_database(&database);
     workspace.execute(&database, "CREATE TABLE arc_items (id bigint PRIMARY KEY)");

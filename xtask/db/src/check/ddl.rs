@@ -12,7 +12,10 @@ use crate::sql::statements::place_of;
 
 /// Everything that the rules object to, whatever comments switch off.
 pub(super) fn check(scope: &Scope<'_>, migration: &SqlFile<'_>) -> Vec<Finding> {
-    let postgres = &scope.app.workspace.postgres;
+    objections(migration, &scope.app.workspace.postgres)
+}
+
+fn objections(migration: &SqlFile<'_>, postgres: &str) -> Vec<Finding> {
     // Ours reads these comments, so that it knows which of them are of no use. The same length: offsets stay.
     let sql = &migration.sql.replace("squawk-ignore", "squawk_ignore");
     let new = statement::on_new_tables(sql);
@@ -54,6 +57,20 @@ pub(super) fn check(scope: &Scope<'_>, migration: &SqlFile<'_>) -> Vec<Finding> 
     findings.sort_by_key(|finding| (finding.line, finding.check));
     findings.dedup();
     findings
+}
+
+/// What the rules object to in an up.sql that runs in a transaction: the rule, and the line from 1.
+pub(crate) fn unsafe_ddl(sql: &str, postgres: &str) -> Vec<(&'static str, usize)> {
+    let migration = SqlFile {
+        file: String::new(),
+        sql,
+        in_transaction: true,
+        down: false,
+    };
+    let findings = objections(&migration, postgres).into_iter();
+    findings
+        .filter_map(|finding| Some((finding.check, finding.line?)))
+        .collect()
 }
 
 /// What squawk alone would object to with its default rules: the name of the rule, and the line.

@@ -1,6 +1,7 @@
 //! `--live`: the configured databases, read and never written, beside what their migrations make.
 
 use super::{Finding, Found};
+use crate::adopt::bookkeeping;
 use crate::app::App;
 use crate::catalog::{Difference, Snapshot, render};
 use crate::database::guard::{self, Purpose};
@@ -235,7 +236,9 @@ impl Live<'_> {
         let differences: Vec<_> = expected
             .diff(&actual)
             .into_iter()
-            .filter(|difference| !difference.is_order() && !invalid(difference))
+            .filter(|difference| {
+                !difference.is_order() && !invalid(difference) && !bookkeeping::is_kept(difference)
+            })
             .collect();
         if differences.is_empty() {
             return Ok(());

@@ -395,12 +395,18 @@ fn unexplained_objects(admission: &Admission<'_>) -> Failure {
             url.database
         ),
         None => format!(
-            "refused: database `{}` has tables, but no history of Diesel migrations that says whose: {names}",
+            "refused: database `{}` has objects, but no history of Diesel migrations that says whose: {names}",
             url.database
         ),
     });
-    failure.help(format!(
-        "to take it over for service `{0}`, if its migrations make these tables: cargo xtask db baseline {0}",
-        service.name
-    ))
+    failure.help(match target.migrations.texts().next() {
+        Some(_) => format!(
+            "if it is service `{0}`'s, compare it with the migrations and mark them as applied: cargo xtask db baseline {0}",
+            service.name
+        ),
+        None => format!(
+            "if it is service `{0}`'s, write its first migration from it: cargo xtask db baseline {0} --from-database",
+            service.name
+        ),
+    })
 }

@@ -8,7 +8,7 @@ use crate::migrations::Migrations;
 use crate::pg::{Connection, Ident, Literal, SqlError};
 
 /// Tables in which other migration tools keep their history, and the tools.
-const OTHER_TOOLS: &[(&str, &str)] = &[
+pub(crate) const OTHER_TOOLS: &[(&str, &str)] = &[
     ("alembic_version", "Alembic"),
     ("_sqlx_migrations", "sqlx"),
     ("flyway_schema_history", "Flyway"),

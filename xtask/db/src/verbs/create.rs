@@ -106,13 +106,36 @@ fn create(app: &App, target: &Target<'_>, found: Found) -> Result<String> {
     })
 }
 
+/// The encoding and locale of `template1`, which new databases have by default, where they are not those of `template0`:
+/// on a server that was set up with another encoding, administrators make that template anew.
+const LOCALE: &str = "
+SELECT format(' ENCODING %L LC_COLLATE %L LC_CTYPE %L', pg_encoding_to_char(one.encoding), one.datcollate, one.datctype)
+    || CASE j.one->>'datlocprovider'
+        WHEN 'i' THEN format(' LOCALE_PROVIDER icu ICU_LOCALE %L', coalesce(j.one->>'datlocale', j.one->>'daticulocale'))
+            || coalesce(' ICU_RULES ' || quote_literal(j.one->>'daticurules'), '')
+        WHEN 'b' THEN format(' LOCALE_PROVIDER builtin BUILTIN_LOCALE %L', j.one->>'datlocale')
+        WHEN 'c' THEN ' LOCALE_PROVIDER libc'
+        ELSE '' END
+FROM pg_database one, pg_database zero, LATERAL (SELECT to_jsonb(one) AS one, to_jsonb(zero) AS zero) j
+WHERE one.datname = 'template1' AND zero.datname = 'template0' AND EXISTS (
+    SELECT FROM unnest(ARRAY['encoding', 'datcollate', 'datctype', 'datlocprovider', 'datlocale', 'daticulocale', 'daticurules']) k
+    WHERE j.one->>k IS DISTINCT FROM j.zero->>k)";
+
 /// Creates the database; `false` if somebody else did meanwhile.
 fn create_database(target: &Target<'_>) -> Result<bool> {
     let mut server = target
         .url
         .connect_server()
         .map_err(|reason| target.url.unreachable(target.service, &reason))?;
-    let sql = format!("CREATE DATABASE {}", Ident(&target.url.database));
+    let locale = server
+        .query_text(LOCALE, &[])
+        .map_err(|error| not_created(target, &error))?;
+    // Nothing of the machine's own template1 gets in: it would be taken for somebody else's, and no migration knows it.
+    let sql = format!(
+        "CREATE DATABASE {} TEMPLATE template0{}",
+        Ident(&target.url.database),
+        locale.unwrap_or_default()
+    );
     let mut tries = 0;
     loop {
         let Err(error) = server.execute(&sql) else {
@@ -155,7 +178,7 @@ fn administrators(target: &Target<'_>) -> String {
     let owner = role.map(|role| format!(" OWNER {}", Ident(role)));
     format!(
         "-- service {}: run with psql as a role that may create databases\n\\set ON_ERROR_STOP on\n\
-         CREATE DATABASE {}{};\n{}BEGIN;\n{}COMMIT;\n",
+         CREATE DATABASE {}{} TEMPLATE template0;\n{}BEGIN;\n{}COMMIT;\n",
         service.name,
         Ident(&url.database),
         owner.unwrap_or_default(),

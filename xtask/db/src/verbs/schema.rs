@@ -122,7 +122,7 @@ fn printed<'c>(
 ///
 /// # Errors
 /// It is missing.
-fn needs_rustfmt(files: &[SchemaFile]) -> Result<()> {
+pub(crate) fn needs_rustfmt(files: &[SchemaFile]) -> Result<()> {
     if files.iter().all(SchemaFile::is_current) {
         return Ok(());
     }

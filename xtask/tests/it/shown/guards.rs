@@ -1,6 +1,6 @@
 //! Each guard's refusal.
 
-use crate::support::{Pooler, Workspace, snapshot};
+use crate::support::{Pooler, Workspace, adopting, snapshot};
 
 #[test]
 fn by_the_url_alone() {
@@ -56,7 +56,7 @@ fn the_owner() {
 
 #[test]
 fn tables_without_a_history_and_other_tools() {
-    let workspace = Workspace::with(&["arc"]);
+    let workspace = adopting(&["arc"]);
     let arc = workspace.database("arc");
     workspace.create_database(&arc);
     let run = workspace.db("baseline arc");
@@ -67,10 +67,14 @@ fn tables_without_a_history_and_other_tools() {
     workspace.execute(&arc, "CREATE TABLE alembic_version (version_num text)");
     let run = workspace.db("migrate");
     snapshot(&workspace, "guard_another_tool", &run);
+    let run = workspace.db("baseline arc");
+    snapshot(&workspace, "baseline_differs", &run);
     let run = workspace.db("baseline arc --to 2026-01-01-000000");
     snapshot(&workspace, "baseline", &run);
     let run = workspace.db("baseline arc --to 2026-01-01-000000");
     snapshot(&workspace, "baseline_again", &run);
+    let run = workspace.db("baseline arc");
+    snapshot(&workspace, "baseline_without_a_version", &run);
 }
 
 #[test]

@@ -35,6 +35,14 @@ pub(crate) fn on_throwaway(services: &[&str]) -> Workspace {
     workspace
 }
 
+/// Services with a variable each, and a throw-away server to compare their databases on.
+pub(crate) fn adopting(services: &[&str]) -> Workspace {
+    let mut workspace = Workspace::with(services);
+    let server = Server::for_tests("xtask").unwrap();
+    workspace.set("LOCAL_POSTGRES_URL", &server.url("postgres"));
+    workspace
+}
+
 /// A finding without its help: check, service, file and line, message.
 pub(crate) type Seen = (String, String, String, String);
 

@@ -14,7 +14,7 @@ use std::path::Path;
 
 pub(crate) use diesel::{diesel_program, target};
 pub(crate) use files::{Files, Place};
-pub(crate) use findings::{Seen, findings, on_throwaway, only};
+pub(crate) use findings::{Seen, adopting, findings, on_throwaway, only};
 pub(crate) use folder::Folder;
 pub(crate) use pooler::Pooler;
 pub(crate) use printed::{PRINT, Printed, wait_until};
