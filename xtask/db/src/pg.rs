@@ -5,6 +5,7 @@
 //! It also builds in a fraction of the time, and everybody waits for this crate.
 #![expect(unsafe_code, reason = "C strings are read")]
 
+mod child;
 mod connection;
 mod error;
 mod params;

@@ -17,10 +17,10 @@ type SqlResult<T> = Result<T, SqlError>;
 
 /// An open session. Closed when dropped, and with it every lock and open transaction.
 pub(crate) struct Connection {
-    raw: *mut pq_sys::PGconn,
+    pub(super) raw: *mut pq_sys::PGconn,
     // Boxed: libpq holds its address.
     notices: Box<RefCell<Vec<String>>>,
-    params: Params,
+    pub(super) params: Params,
 }
 
 // SAFETY: libpq lets any one thread at a time use a connection, and `&mut self` on what talks to the server sees to it;

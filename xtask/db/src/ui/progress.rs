@@ -74,6 +74,15 @@ impl Step<'_> {
     }
 }
 
+impl Step<'_> {
+    /// Says a detail that changes often: on a terminal only, where it takes no line of its own.
+    pub(crate) fn detail(&self, text: &str) {
+        if let Some(bar) = &self.bar {
+            bar.set_message(text.to_owned());
+        }
+    }
+}
+
 impl Drop for Step<'_> {
     fn drop(&mut self) {
         if let Some(bar) = &self.bar {
