@@ -1,5 +1,6 @@
 //! The real binary on real PostgreSQL, in workspaces generated for each case.
 
+mod backup;
 mod check_live;
 mod check_offline;
 mod check_throwaway;

@@ -135,7 +135,7 @@ pub(crate) fn restore(
     let owner = work.owner(&mut server)?;
     let mut notes = work.notes(&mut server, &owner)?;
     let maintenance = server.pinned();
-    let time = version::version(Some(COMPACT), SystemTime::now());
+    let time = work.stamp(&mut server)?;
     let name = named(&target.url.database, &format!("_restoring_{time}"));
     step.say(&format!("restoring into {name}"));
     let beside = Beside::create(server, name, &owner.name, manifest);
@@ -222,6 +222,25 @@ impl Work<'_> {
             ));
         }
         Ok(notes)
+    }
+
+    /// The time, as it ends the names of two databases that do not exist yet.
+    fn stamp(&self, server: &mut Connection) -> Result<String> {
+        let database = &self.target.url.database;
+        let time = version::version(Some(COMPACT), SystemTime::now());
+        let numbered = (2..100).map(|number| format!("{time}_{number}"));
+        for stamp in std::iter::once(time.clone()).chain(numbered) {
+            let names =
+                ["restoring", "replaced"].map(|what| named(database, &format!("_{what}_{stamp}")));
+            let sql = "SELECT EXISTS (SELECT FROM pg_database WHERE datname IN ($1, $2))";
+            let taken = server
+                .query_bool(sql, &[&names[0], &names[1]])
+                .map_err(|error| self.target.failed("look beside", &error))?;
+            if !taken {
+                return Ok(stamp);
+            }
+        }
+        Err(self.failure("found no name for the new database"))
     }
 
     fn tool(&self, server: &Connection) -> Result<Tool> {
