@@ -1,13 +1,11 @@
 //! The new database that a backup is restored into, beside the one that serves.
 
-use std::process::Stdio;
-
 use anyhow::anyhow;
 
 use super::census::{Census, PATIENT};
 use super::folder::DUMP;
 use super::manifest::Manifest;
-use super::pg_tools::Tool;
+use super::pg_tools::{Tool, Work};
 use crate::pg::{Connection, Ident, Params, SqlError};
 use crate::ui::progress::Step;
 
@@ -70,10 +68,6 @@ impl Beside {
         step: &Step<'_>,
     ) -> anyhow::Result<Vec<String>> {
         let dump = folder.join(DUMP);
-        let dump = dump
-            .to_str()
-            .ok_or_else(|| anyhow!("`{}` is not valid UTF-8", dump.display()))?;
-        let jobs = format!("--jobs={jobs}");
         let mut begun = 0;
         let said = |line: &str| {
             if let Some((_, table)) = line.split_once("processing data for table ") {
@@ -81,12 +75,12 @@ impl Beside {
                 step.detail(&format!("restoring {table} ({begun}/{tables})"));
             }
         };
-        tool.run(
-            &self.params,
-            &["--exit-on-error", &jobs, dump],
-            Stdio::null(),
-            said,
-        )
+        let work = Work {
+            arguments: vec!["--exit-on-error".to_owned()],
+            restores: Some((&dump, jobs)),
+            ..Work::default()
+        };
+        tool.run(&self.params, work, said)
     }
 
     /// Counts what is in it, collects the planner's statistics, which are in no dump, and gives what is not as it was

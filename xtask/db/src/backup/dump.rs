@@ -2,15 +2,14 @@
 
 use std::cell::Cell;
 use std::path::PathBuf;
-use std::process::Stdio;
 use std::time::SystemTime;
 
 use indicatif::HumanBytes;
 
 use super::census::{Census, PATIENT};
 use super::folder::Writing;
-use super::manifest::{FORMAT, Manifest, major};
-use super::pg_tools::Tool;
+use super::manifest::{FORMAT, Manifest};
+use super::pg_tools::{Tool, Work};
 use super::properties::Properties;
 use crate::app::App;
 use crate::database::session::Session;
@@ -40,7 +39,7 @@ pub(crate) fn dump(
     mut connection: Connection,
     step: &Step<'_>,
 ) -> Result<Backup> {
-    let tool = Tool::find("pg_dump", major(connection.server_version()))?;
+    let tool = Tool::find("pg_dump", connection.server_version(), &connection.pinned())?;
     let (snapshot, manifest) = snapshot(app, target, state, &mut connection, step, &tool)?;
     write(app, target, &connection, step, &tool, &snapshot, manifest)
 }
@@ -55,7 +54,7 @@ pub(crate) fn before(session: &Session<'_>, step: &Step<'_>) -> Result<Option<Ba
         app, target, state, ..
     } = session;
     let mut connection = target.url.connect(target.service)?;
-    let tool = Tool::find("pg_dump", major(connection.server_version()))?;
+    let tool = Tool::find("pg_dump", connection.server_version(), &connection.pinned())?;
     let (snapshot, manifest) = snapshot(app, target, state, &mut connection, step, &tool)?;
     if manifest.census.own_rows() == 0 && manifest.census.large_objects == 0 {
         return Ok(None);
@@ -94,7 +93,7 @@ fn snapshot(
         tool: format!("cargo xtask db {}", env!("CARGO_PKG_VERSION")),
         server_version: connection.server_version(),
         pg_dump: tool.version.clone(),
-        pg_dump_major: tool.major,
+        pg_dump_number: tool.number,
         bytes: 0,
         history_schema,
         census,
@@ -138,12 +137,19 @@ fn write(
         }
     };
     let wait = format!("--lock-wait-timeout={}", lock_timeout(app));
-    let snapshot = format!("--snapshot={snapshot}");
-    let arguments = ["--format=custom", &snapshot, &wait];
+    let work = |output| Work {
+        arguments: vec![
+            "--format=custom".to_owned(),
+            format!("--snapshot={snapshot}"),
+            wait.clone(),
+        ],
+        output: Some(output),
+        ..Work::default()
+    };
     let warnings = writing
         .dump()
         .map_err(anyhow::Error::from)
-        .and_then(|file| tool.run(&connection.pinned(), &arguments, Stdio::from(file), said))
+        .and_then(|file| tool.run(&connection.pinned(), work(file), said))
         .map_err(|error| failed(&error))?;
     step.say("checking what was written");
     let bytes = writing.length();

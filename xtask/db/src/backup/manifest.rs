@@ -23,7 +23,8 @@ pub(crate) struct Manifest {
     pub(crate) server_version: i32,
     /// As `pg_dump` says it.
     pub(super) pg_dump: String,
-    pub(super) pg_dump_major: u32,
+    /// As libpq numbers servers.
+    pub(super) pg_dump_number: i32,
     /// The length of the dump.
     pub(crate) bytes: u64,
     /// The schema of Diesel's bookkeeping table, where there is one.
@@ -35,12 +36,12 @@ pub(crate) struct Manifest {
 
 impl Manifest {
     /// The major version of the server that was dumped.
-    pub(crate) fn server_major(&self) -> u32 {
+    pub(crate) fn server_major(&self) -> i32 {
         major(self.server_version)
     }
 }
 
 /// The major version in libpq's number.
-pub(super) fn major(version: i32) -> u32 {
-    u32::try_from(version / 10_000).unwrap_or_default()
+pub(super) fn major(version: i32) -> i32 {
+    version / 10_000
 }

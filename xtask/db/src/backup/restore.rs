@@ -251,7 +251,9 @@ impl Work<'_> {
             ))
             .help("restore it on a server that is at least as new"));
         }
-        Tool::find("pg_restore", to.max(self.manifest.pg_dump_major))
+        // Also at least the version that wrote the dump.
+        let wanted = server.server_version().max(self.manifest.pg_dump_number);
+        Tool::find("pg_restore", wanted, &server.pinned())
     }
 
     /// The owner of the new database.

@@ -17,6 +17,13 @@ pub(crate) struct ForChild {
 }
 
 impl Params {
+    /// The same settings without one of them.
+    pub(crate) fn without(&self, key: &str) -> Self {
+        let mut params = self.clone();
+        params.settings.retain(|(name, _)| name != key);
+        params
+    }
+
     /// These settings for a program that is run.
     ///
     /// # Errors
@@ -58,14 +65,16 @@ impl Connection {
     /// them is on the same server.
     pub(crate) fn pinned(&self) -> Params {
         // SAFETY: `raw` is a live connection; the strings are the connection's.
-        let [host, address, port] = unsafe {
+        let found = unsafe {
             [
-                text_of(pq_sys::PQhost(self.raw)),
-                text_of(pq_sys::PQhostaddr(self.raw)),
-                text_of(pq_sys::PQport(self.raw)),
+                ("host", text_of(pq_sys::PQhost(self.raw))),
+                ("hostaddr", text_of(pq_sys::PQhostaddr(self.raw))),
+                ("port", text_of(pq_sys::PQport(self.raw))),
+                // From a service file or the environment, which do not reach into a container.
+                ("user", text_of(pq_sys::PQuser(self.raw))),
+                ("password", text_of(pq_sys::PQpass(self.raw))),
             ]
         };
-        let found = [("host", host), ("hostaddr", address), ("port", port)];
         let found = found.into_iter().filter_map(|(key, value)| {
             let value = value.filter(|value| !value.is_empty())?;
             Some((key, value))

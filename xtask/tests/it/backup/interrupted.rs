@@ -284,7 +284,7 @@ fn a_full_disk_leaves_no_backup_and_no_rest() {
         Some(_) => workspace
             .db("backup arc")
             .exits(4)
-            .says("No space left on device"),
+            .says("o space left on device"),
         // Files of at most 64 KiB: the same write fails.
         None => {
             let mut limited = workspace.prepared(

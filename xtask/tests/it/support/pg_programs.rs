@@ -20,9 +20,9 @@ impl PgPrograms {
             &mut workspace.admin(),
             "current_setting('server_version_num')",
         );
-        let major = version.parse::<u32>().unwrap() / 10_000;
+        let version = version.parse().unwrap();
         for name in ["pg_dump", "pg_restore"] {
-            let text = match installed(name, major) {
+            let text = match installed(name, version) {
                 Some(path) => format!("exec '{}' \"$@\"", path.display()),
                 None => in_container(name, &workspace.admin_url()),
             };
@@ -71,7 +71,7 @@ fn script(folder: &Path, name: &str, text: &str) {
 }
 
 /// The installed program whose version is the nearest that is not older than the server's.
-fn installed(name: &str, major: u32) -> Option<PathBuf> {
+fn installed(name: &str, server: u32) -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let usual = std::fs::read_dir("/usr/lib/postgresql")
         .into_iter()
@@ -86,10 +86,11 @@ fn installed(name: &str, major: u32) -> Option<PathBuf> {
             let output = Command::new(&program).arg("--version").output().ok()?;
             let text = String::from_utf8_lossy(&output.stdout).into_owned();
             let version = text.split_once(") ")?.1;
-            let digits = version.split(|c: char| !c.is_ascii_digit()).next()?;
-            Some((digits.parse::<u32>().ok()?, program))
+            let mut numbers = version.split(|c: char| !c.is_ascii_digit());
+            let mut number = || numbers.next()?.parse::<u32>().ok();
+            Some((number()? * 10_000 + number()?, program))
         })
-        .filter(|(version, _)| *version >= major)
+        .filter(|(version, _)| *version >= server)
         .min_by_key(|(version, _)| *version)
         .map(|(_, program)| program)
 }
