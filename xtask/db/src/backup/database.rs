@@ -19,6 +19,7 @@ pub(super) struct Beside {
     /// On the server's maintenance database.
     server: Connection,
     params: Params,
+    maintenance: String,
     handed_over: bool,
 }
 
@@ -37,12 +38,15 @@ impl Beside {
             .properties
             .create(&name, owner, server.server_version());
         server.execute(&create)?;
-        let params = server.pinned().with("dbname", &name);
+        let maintenance = server.pinned();
+        let params = maintenance.with("dbname", &name);
+        let maintenance = maintenance.get("dbname").unwrap_or("postgres").to_owned();
         let mut beside = Self {
             name,
             oid: String::new(),
             server,
             params,
+            maintenance,
             handed_over: false,
         };
         let mark = format!("COMMENT ON DATABASE {} IS '{MARK}'", Ident(&beside.name));
@@ -127,7 +131,16 @@ impl Beside {
     /// The server's.
     pub(super) fn discard(mut self) -> Result<(), SqlError> {
         self.handed_over = true;
-        self.drop_it()
+        let dropped = self.drop_it();
+        if dropped.is_err() && self.server.is_lost() {
+            // The server may have been restarted meanwhile.
+            let reopened = Connection::open(&self.params.with("dbname", &self.maintenance));
+            if let Ok(server) = reopened {
+                self.server = server;
+                return self.drop_it();
+            }
+        }
+        dropped
     }
 
     fn drop_it(&mut self) -> Result<(), SqlError> {

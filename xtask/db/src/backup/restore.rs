@@ -368,7 +368,7 @@ impl Work<'_> {
         match beside.discard() {
             Ok(()) => failure.help("nothing was changed: the new database was dropped"),
             Err(error) => failure.help(format!(
-                "the database that serves was not changed; the new one is left: {error}; to drop it: DROP DATABASE {};",
+                "the database that serves was not changed; the new one is left; to drop it: DROP DATABASE {}; ({error})",
                 Ident(&name)
             )),
         }

@@ -54,6 +54,46 @@ fn only_their_owner_can_read_them_and_git_never_sees_them() {
     );
 }
 
+/// A power cut at any moment leaves a whole backup or none.
+#[cfg(target_os = "linux")]
+#[test]
+fn everything_is_synced_before_it_has_its_name_and_the_name_after() {
+    let workspace = migrated();
+    let calls = crate::support::Calls::new(workspace.root());
+    let mut command = workspace.command(&["db", "backup"]);
+    calls.of(&mut command);
+    Run::of(&mut command, "backup").exits(0);
+    let parent = workspace.path("backups/arc").canonicalize().unwrap();
+    let all = calls.all();
+    let ours: Vec<_> = all
+        .iter()
+        .filter(|(_, path, _)| path.starts_with(&parent))
+        .collect();
+    let renamed = ours.iter().position(|(call, ..)| call == "rename").unwrap();
+    let (before, after) = ours.split_at(renamed);
+    let (_, temporary, place) = after[0];
+    assert_eq!(*place, parent.join(newest(&workspace, "arc")));
+    let mut synced: Vec<_> = before
+        .iter()
+        .map(|(_, path, _)| path.strip_prefix(temporary).unwrap())
+        .collect();
+    assert_eq!(
+        synced.pop().unwrap(),
+        std::path::Path::new(""),
+        "the folder last"
+    );
+    synced.sort();
+    assert_eq!(
+        synced,
+        ["SHA256SUMS", "data.dump", "manifest.json"].map(std::path::Path::new)
+    );
+    let after: Vec<_> = after[1..]
+        .iter()
+        .map(|(call, path, _)| (call.as_str(), path))
+        .collect();
+    assert_eq!(after, [("fsync", &parent)]);
+}
+
 #[test]
 fn keep_removes_the_oldest_good_ones_only_after_a_new_one() {
     let workspace = migrated();

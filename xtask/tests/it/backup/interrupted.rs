@@ -247,6 +247,33 @@ fn a_swap_that_the_server_refuses_leaves_both_names_as_they_were() {
     assert_ne!(workspace.value("postgres", &oid), before);
 }
 
+#[test]
+fn a_swap_that_fails_half_way_takes_the_first_rename_back() {
+    let role = WithRole::new("CREATEDB");
+    let (workspace, arc) = (&role.workspace, role.workspace.database("arc"));
+    let programs = PgPrograms::new(workspace);
+    let name = back_up(workspace, "arc");
+    let oid = format!("(SELECT oid FROM pg_database WHERE datname = '{arc}')");
+    let before = workspace.value("postgres", &oid);
+    let paused = Paused::new(workspace, &programs, "pg_restore", "");
+    let (child, _) = paused.start(workspace, &format!("restore arc {name} --yes {arc}"));
+    // A superuser's session on the new database: the old one is renamed, that one can't be.
+    let beside = databases(workspace, "arc").pop().unwrap();
+    assert!(beside.contains("_restoring_"), "{beside}");
+    let session = workspace.session(&beside);
+    paused.go_on();
+    Run::from(child.wait_with_output().unwrap(), "restore")
+        .exits(4)
+        .says(&format!(
+            "database \"{beside}\" is being accessed by other users"
+        ))
+        .says(&format!("to drop it: DROP DATABASE \"{beside}\""));
+    drop(session);
+    assert_eq!(workspace.value("postgres", &oid), before);
+    assert_eq!(databases(workspace, "arc"), [arc, beside]);
+    workspace.db("status --exit-code").exits(0);
+}
+
 /// A small file system, gone when dropped; `None` where this user may mount none.
 struct Small(PathBuf);
 

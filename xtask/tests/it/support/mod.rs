@@ -1,5 +1,7 @@
 //! What the tests share: generated workspaces, runs of the tool, and stand-ins for other programs.
 
+#[cfg(target_os = "linux")]
+mod calls;
 mod diesel;
 mod files;
 mod findings;
@@ -13,6 +15,8 @@ mod workspace;
 
 use std::path::Path;
 
+#[cfg(target_os = "linux")]
+pub(crate) use calls::Calls;
 pub(crate) use diesel::{diesel_program, target};
 pub(crate) use files::{Files, Place};
 pub(crate) use findings::{Seen, findings, on_throwaway, only};
