@@ -6,6 +6,7 @@
 
 mod adopt;
 mod app;
+mod backup;
 mod catalog;
 mod check;
 mod database;
@@ -26,7 +27,8 @@ use app::{App, Options};
 use ui::failure::Failure;
 use ui::report::Report;
 use verbs::{
-    baseline, create, down, fix, history, migrate, new, redo, revert, schema, status, up, wait,
+    baseline, create, down, fix, history, migrate, new, redo, restore, revert, schema, status, up,
+    wait,
 };
 
 /// Create, migrate and look at the databases of the services
@@ -50,6 +52,8 @@ enum Verb {
     Status(status::Args),
     History(history::Args),
     Baseline(baseline::Args),
+    Backup(verbs::backup::Args),
+    Restore(restore::Args),
     New(new::Args),
     Schema(schema::Args),
     Wait(wait::Args),
@@ -86,6 +90,8 @@ fn call(app: App, verb: &Verb) -> Result<Report, Vec<Failure>> {
         Verb::Status(args) => status::run(&app, args),
         Verb::History(args) => history::run(&app, args),
         Verb::Baseline(args) => baseline::run(&app, args),
+        Verb::Backup(args) => verbs::backup::run(&app, args),
+        Verb::Restore(args) => restore::run(&app, args),
         Verb::New(args) => new::run(&app, args),
         Verb::Schema(args) => schema::run(&app, args),
         Verb::Wait(args) => wait::run(&app, args),

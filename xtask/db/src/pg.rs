@@ -4,6 +4,7 @@
 //! 2 a.m. without its SQLSTATE is half an error. The `libpq` crate can't be linked beside `pq-sys`.
 //! It also builds in a fraction of the time, and everybody waits for this crate.
 
+mod child;
 mod connection;
 mod error;
 mod params;

@@ -1,5 +1,6 @@
 //! One module per verb: its arguments, and `run`, which gives a report.
 
+pub(crate) mod backup;
 pub(crate) mod baseline;
 pub(crate) mod check;
 pub(crate) mod confirm;
@@ -11,6 +12,7 @@ pub(crate) mod migrate;
 pub(crate) mod new;
 pub(crate) mod outcome;
 pub(crate) mod redo;
+pub(crate) mod restore;
 pub(crate) mod revert;
 pub(crate) mod schema;
 pub(crate) mod services;

@@ -1,6 +1,7 @@
 //! The real binary on real PostgreSQL, in workspaces generated for each case.
 
 mod adopting;
+mod backup;
 mod check_live;
 mod check_offline;
 mod check_throwaway;

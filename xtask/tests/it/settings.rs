@@ -30,7 +30,10 @@ fn each_fault_is_named_with_its_file_and_remedy() {
             "[package.metadata.db]\nurl = \"X_URL\"",
             "`[package.metadata.db]` has no `name`",
         ),
-        ("[package.metadata.db]\nname = 3", "`name` must be a non-empty string"),
+        (
+            "[package.metadata.db]\nname = 3",
+            "`name` must be a non-empty string",
+        ),
         (
             "[package.metadata.db]\nname = \"\"",
             "`name` must be a non-empty string that is not empty",

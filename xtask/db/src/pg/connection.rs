@@ -16,8 +16,8 @@ const AHEAD: usize = 64 * 1024;
 
 /// An open session. Closed when dropped, and with it every lock and open transaction.
 pub(crate) struct Connection {
-    raw: Raw,
-    params: Params,
+    pub(super) raw: Raw,
+    pub(super) params: Params,
 }
 
 impl Connection {

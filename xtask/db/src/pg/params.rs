@@ -190,7 +190,7 @@ impl fmt::Debug for Params {
 }
 
 /// Whether a setting is a password, or as good as one.
-fn is_secret(key: &str) -> bool {
+pub(super) fn is_secret(key: &str) -> bool {
     matches!(
         key,
         "password"

@@ -62,6 +62,21 @@ impl Raw {
         unsafe { pq_sys::PQbackendPID(self.conn) }
     }
 
+    /// Where the connection leads, by the names of libpq's settings.
+    pub(super) fn endpoint(&self) -> [(&'static str, Option<String>); 5] {
+        // SAFETY: a live connection; the strings are the connection's.
+        unsafe {
+            [
+                ("host", text_of(pq_sys::PQhost(self.conn))),
+                ("hostaddr", text_of(pq_sys::PQhostaddr(self.conn))),
+                ("port", text_of(pq_sys::PQport(self.conn))),
+                // From a service file or the environment, which do not reach into a container.
+                ("user", text_of(pq_sys::PQuser(self.conn))),
+                ("password", text_of(pq_sys::PQpass(self.conn))),
+            ]
+        }
+    }
+
     pub(super) fn server_version(&self) -> i32 {
         // SAFETY: a live connection.
         unsafe { pq_sys::PQserverVersion(self.conn) }

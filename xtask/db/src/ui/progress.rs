@@ -76,6 +76,15 @@ impl Step<'_> {
     }
 }
 
+impl Step<'_> {
+    /// Says a detail that changes often: on a terminal only, where it takes no line of its own.
+    pub(crate) fn detail(&self, text: &str) {
+        if let Some(bar) = &self.bar {
+            bar.set_message(text.to_owned());
+        }
+    }
+}
+
 /// What a run is at, and since when: shown once it takes longer than a second.
 pub(crate) struct Watch<'s>(Mutex<Now<'s>>);
 

@@ -140,12 +140,10 @@ fn problems(app: &App, target: &Target<'_>, state: &State) -> Vec<String> {
         return problems;
     }
     let late = target.migrations.plan(&state.versions()).out_of_order;
-    problems.extend(late.iter().map(|late| {
-        format!(
-            "{} is pending, but older than what is applied",
-            late.name
-        )
-    }));
+    problems.extend(
+        late.iter()
+            .map(|late| format!("{} is pending, but older than what is applied", late.name)),
+    );
     for run in state.unfinished(&target.migrations) {
         problems.push(match run.outcome {
             RunOutcome::Failed => format!(

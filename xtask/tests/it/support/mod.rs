@@ -1,9 +1,12 @@
 //! What the tests share: generated workspaces, runs of the tool, and stand-ins for other programs.
 
+#[cfg(target_os = "linux")]
+mod calls;
 mod diesel;
 mod files;
 mod findings;
 mod folder;
+mod pg_programs;
 mod pooler;
 mod printed;
 mod run;
@@ -12,10 +15,13 @@ mod workspace;
 
 use std::path::Path;
 
+#[cfg(target_os = "linux")]
+pub(crate) use calls::Calls;
 pub(crate) use diesel::{diesel_program, target};
 pub(crate) use files::{Files, Place};
 pub(crate) use findings::{Seen, adopting, findings, on_throwaway, only};
 pub(crate) use folder::Folder;
+pub(crate) use pg_programs::PgPrograms;
 pub(crate) use pooler::Pooler;
 pub(crate) use printed::{PRINT, Printed, wait_until};
 pub(crate) use run::Run;

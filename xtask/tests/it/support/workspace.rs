@@ -158,6 +158,11 @@ impl Workspace {
         PgConnection::establish(&self.server.url("postgres")).unwrap()
     }
 
+    /// The superuser's URL of the server's maintenance database.
+    pub(crate) fn admin_url(&self) -> String {
+        self.server.url("postgres")
+    }
+
     /// A superuser's session on a database.
     pub(crate) fn session(&self, database: &str) -> PgConnection {
         PgConnection::establish(&self.server.url(database)).unwrap()
@@ -166,6 +171,14 @@ impl Workspace {
     /// Runs statements in a database past the tool.
     pub(crate) fn execute(&self, database: &str, statements: &str) {
         self.session(database).batch_execute(statements).unwrap();
+    }
+
+    /// Runs statements of the server past the tool, each by itself: some can't run in a transaction.
+    pub(crate) fn execute_each(&self, statements: &[String]) {
+        let mut admin = self.admin();
+        for statement in statements {
+            admin.batch_execute(statement).unwrap();
+        }
     }
 
     /// The one value of a query in a database, as text.
