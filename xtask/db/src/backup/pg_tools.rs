@@ -213,7 +213,7 @@ mod tests {
         let message = "pg_dump 18.6 in `/a` is older than PostgreSQL 18.7";
         assert_eq!(older.message, message);
         assert!(
-            older.help[0].contains("postgresql-client-18 "),
+            older.help[0].contains("postgresql-client-18`"),
             "{:?}",
             older.help
         );
