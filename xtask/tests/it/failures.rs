@@ -278,7 +278,7 @@ fn an_older_migration_from_another_branch_runs_and_is_pointed_out() {
     workspace
         .db("migrate")
         .exits(0)
-        .says("older than what was applied before");
+        .says("out of order: a newer migration is already applied");
 }
 
 #[test]

@@ -36,7 +36,7 @@ fn each_fault_is_named_with_its_file_and_remedy() {
         ),
         (
             "[package.metadata.db]\nname = \"\"",
-            "`name` must be a non-empty string that is not empty",
+            "`name` must be a non-empty string",
         ),
         (
             "[package.metadata]\ndb = true",
