@@ -83,8 +83,17 @@ fn snapshot(
         let census = Census::take(connection, history_schema.as_deref(), step)?;
         Ok((snapshot.unwrap_or_default(), properties, census))
     })();
-    let (snapshot, properties, census) =
-        read.map_err(|error| target.failed("count the rows of", &error))?;
+    let (snapshot, properties, census) = read.map_err(|error| {
+        let failure = target.failed("count the rows of", &error);
+        match error.sqlstate.as_str() {
+            // A table that somebody has locked.
+            "55P03" => Failure {
+                kind: Kind::Lock,
+                ..failure.help("wait, or give more time with `--lock-timeout SECONDS`")
+            },
+            _ => failure,
+        }
+    })?;
     let manifest = Manifest {
         format: FORMAT,
         service: target.service.name.clone(),

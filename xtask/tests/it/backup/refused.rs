@@ -200,3 +200,21 @@ fn nothing_is_replaced_that_was_not_confirmed() {
     assert_ne!(programs.dump(&url, &["--create"]), before);
     databases(&workspace, "arc");
 }
+
+#[test]
+fn a_table_that_somebody_locks_is_waited_for_as_long_as_was_asked() {
+    use diesel::connection::SimpleConnection as _;
+    let (workspace, _) = with_everything();
+    let mut session = workspace.session(&workspace.database("arc"));
+    session
+        .batch_execute("BEGIN; LOCK TABLE parent IN ACCESS EXCLUSIVE MODE")
+        .unwrap();
+    workspace
+        .db("backup arc --lock-timeout 0")
+        .exits(5)
+        .says("lock timeout")
+        .says("--lock-timeout SECONDS");
+    assert_eq!(workspace.list("backups/arc"), [""; 0]);
+    session.batch_execute("ROLLBACK").unwrap();
+    back_up(&workspace, "arc");
+}
