@@ -69,12 +69,7 @@ impl ServiceUrl {
     /// The line to print where the URL is the fallback.
     #[must_use]
     pub fn warning(&self) -> Option<String> {
-        let Self {
-            service, variable, ..
-        } = self;
-        self.is_fallback().then(|| {
-            format!("WARNING: Using generic {FALLBACK} for service '{service}'; set {variable}")
-        })
+        self.origin.warning(&self.service, &self.variable)
     }
 }
 
@@ -101,6 +96,14 @@ impl Origin {
     #[must_use]
     pub fn is_fallback(&self) -> bool {
         self.variable == FALLBACK
+    }
+
+    /// The line to print where a URL of `service`, whose own variable is `variable`, is the fallback.
+    #[must_use]
+    pub fn warning(&self, service: &str, variable: &str) -> Option<String> {
+        self.is_fallback().then(|| {
+            format!("WARNING: Using generic {FALLBACK} for service '{service}'; set {variable}")
+        })
     }
 }
 

@@ -37,6 +37,13 @@ impl Variables {
         Ok(variables)
     }
 
+    /// Those of a `.env` that was read already, at `path`.
+    #[must_use]
+    pub fn of(dotenv: HashMap<String, String>, path: PathBuf) -> Self {
+        let path = Some(path);
+        Self { dotenv, path }
+    }
+
     /// Only those of the environment, as if there were no `.env` at `root`.
     #[must_use]
     pub fn without_file(root: Option<&Path>) -> Self {

@@ -203,7 +203,10 @@ fn the_services_are_those_of_the_workspace() {
 
 #[test]
 fn every_message_of_the_troubleshooting_is_one_that_is_printed() {
-    let sources = sources(&repository().join("xtask/db/src"));
+    let folders = ["xtask/db/src", "xtask/service-url/src"];
+    let sources = folders
+        .map(|folder| sources(&repository().join(folder)))
+        .concat();
     for row in table("message") {
         for piece in code(&row[0])[0]
             .split('…')

@@ -26,7 +26,7 @@ pub(crate) fn before_connecting(
 ) -> Vec<Failure> {
     let generic: Vec<_> = targets
         .iter()
-        .filter(|(_, url)| url.origin.is_generic())
+        .filter(|(_, url)| url.origin.is_fallback())
         .collect();
     if let [(_, first), _, ..] = generic.as_slice() {
         let names = generic

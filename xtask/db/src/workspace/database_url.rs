@@ -1,18 +1,15 @@
 //! Where a service's URL comes from, and a type that can't show its password.
 
-use std::collections::HashMap;
-use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::{Duration, Instant};
+
+use service_url::Origin;
 
 use crate::pg::{Connection, Params};
 use crate::ui::failure::{Failure, Kind, Result};
 use crate::workspace::dotenv::Dotenv;
 use crate::workspace::fault::Fault;
 use crate::workspace::{Service, Workspace};
-
-/// The fallback of every service.
-const GENERIC: &str = "DATABASE_URL";
 
 /// The URL of one service's database, and where it came from.
 #[derive(Debug, Clone)]
@@ -23,35 +20,9 @@ pub(crate) struct DatabaseUrl {
     pub(crate) database: String,
 }
 
-/// The variable that gave a URL.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Origin {
-    pub(crate) variable: String,
-    /// `None` when it is in the environment.
-    pub(crate) file: Option<PathBuf>,
-}
-
-impl Origin {
-    /// Whether the URL is the fallback that every service shares.
-    pub(crate) fn is_generic(&self) -> bool {
-        self.variable == GENERIC
-    }
-}
-
-impl fmt::Display for Origin {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.file {
-            None => write!(f, "{} in the environment", self.variable),
-            Some(file) => write!(f, "{} in {}", self.variable, file.display()),
-        }
-    }
-}
-
-/// The variables that URLs are taken from: the environment, then the `.env` at the workspace's root.
-pub(crate) struct Variables {
-    dotenv: HashMap<String, String>,
-    dotenv_path: PathBuf,
-}
+/// The variables that URLs are taken from: the environment, then the `.env` at the workspace's root. The rule is that of
+/// the crate `service-url`, by which the services find their URLs.
+pub(crate) struct Variables(service_url::Variables);
 
 impl Variables {
     /// Reads the root `.env` if there is one.
@@ -60,46 +31,24 @@ impl Variables {
     /// A line that can't be read, by its number: its text may hold a password.
     pub(crate) fn read(root: &Path) -> Result<Self, Fault> {
         let file = Dotenv::of(root);
-        Ok(Self {
-            dotenv: file.variables()?,
-            dotenv_path: file.path,
-        })
+        let variables = file.variables()?;
+        Ok(Self(service_url::Variables::of(variables, file.path)))
     }
 
     /// Only those of the environment.
     pub(crate) fn none(root: &Path) -> Self {
-        Self {
-            dotenv: HashMap::new(),
-            dotenv_path: root.join(".env"),
-        }
+        Self(service_url::Variables::without_file(Some(root)))
     }
 
     /// The value that the root `.env` gives a variable, if it is not empty.
     pub(crate) fn in_file(&self, name: &str) -> Option<&str> {
-        let value = self.dotenv.get(name)?.trim();
-        (!value.is_empty()).then_some(value)
+        self.0.in_file(name)
     }
 
     /// The value of a variable that is set and not empty, and where.
     pub(crate) fn get(&self, name: &str) -> Result<Option<(String, Origin)>> {
-        let origin = |file| Origin {
-            variable: name.to_owned(),
-            file,
-        };
-        match std::env::var(name) {
-            Ok(value) if !value.trim().is_empty() => return Ok(Some((value, origin(None)))),
-            Err(std::env::VarError::NotUnicode(_)) => {
-                return Err(Failure::usage(format!(
-                    "{name} in the environment is not valid UTF-8"
-                )));
-            }
-            _ => {}
-        }
-        let in_file = self
-            .dotenv
-            .get(name)
-            .filter(|value| !value.trim().is_empty());
-        Ok(in_file.map(|value| (value.clone(), origin(Some(self.dotenv_path.clone())))))
+        let found = self.0.get(name, |name| std::env::var(name));
+        found.map_err(|error| Failure::usage(error.to_string()))
     }
 
     /// The URL of `service`: its own variable, else `DATABASE_URL`.
@@ -107,22 +56,25 @@ impl Variables {
     /// # Errors
     /// No variable, or one that is no URL of a database.
     pub(crate) fn resolve(&self, service: &Service) -> Result<DatabaseUrl> {
-        let found = match self.get(&service.variable)? {
-            Some(own) => Some(own),
-            None => self.get(GENERIC)?,
-        };
-        let Some((text, origin)) = found else {
-            return Err(Failure::usage(format!("service `{}` has no database URL", service.name))
-                .help(format!(
-                    "set {} in the environment or in {}, for instance {}=postgres://user:password@localhost:5432/{}",
-                    service.variable,
-                    self.dotenv_path.display(),
-                    service.variable,
-                    service.database
-                ))
-                .help("or run `cargo xtask db up`: it starts a local server and writes .env"));
-        };
-        DatabaseUrl::parse(&text, origin)
+        let Service {
+            name,
+            variable,
+            database,
+            ..
+        } = service;
+        let found = self.0.find(name, variable, |name| std::env::var(name));
+        let url = found.map_err(|error| {
+            let failure = Failure::usage(error.to_string());
+            match (&error, error.help()) {
+                (service_url::Error::Missing { .. }, Some(help)) => failure
+                    .help(format!(
+                        "{help}, for instance {variable}=postgres://user:password@localhost:5432/{database}"
+                    ))
+                    .help("or run `cargo xtask db up`: it starts a local server and writes .env"),
+                _ => failure,
+            }
+        })?;
+        DatabaseUrl::parse(&url.text, url.origin)
     }
 
     /// The URL in the service's own variable, if that is set and readable.
@@ -164,12 +116,7 @@ impl DatabaseUrl {
 
     /// The line that a use of the fallback always prints.
     pub(crate) fn warning(&self, service: &Service) -> Option<String> {
-        self.origin.is_generic().then(|| {
-            format!(
-                "WARNING: Using generic DATABASE_URL for service '{}'; set {}",
-                service.name, service.variable
-            )
-        })
+        self.origin.warning(&service.name, &service.variable)
     }
 
     /// Connects to the database.
