@@ -220,6 +220,31 @@ fn a_migration_that_lets_go_of_every_advisory_lock_keeps_the_run_locked() {
 }
 
 #[test]
+fn a_database_that_changed_hands_while_the_lock_was_waited_for_is_refused() {
+    use diesel::connection::SimpleConnection as _;
+    let workspace = Workspace::with(&["arc", "cv"]);
+    let arc = workspace.database("arc");
+    workspace.db("create").exits(0);
+    let mut other = workspace.session(&arc);
+    // The run's lock: "dblg", 1.
+    other
+        .batch_execute("SELECT pg_advisory_lock(1684171879, 1)")
+        .unwrap();
+    let mut child = workspace.start("migrate arc");
+    let polls = format!(
+        "SELECT count(*) > 0 FROM pg_stat_activity WHERE datname = '{arc}' AND query LIKE '%pg_try_advisory_lock%' \
+         AND pid <> pg_backend_pid()"
+    );
+    let mut admin = workspace.admin();
+    until("the run to wait", || value(&mut admin, &polls) == "true");
+    other
+        .batch_execute("UPDATE db_ledger.owner SET service = 'cv'; SELECT pg_advisory_unlock_all()")
+        .unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(6));
+    assert_eq!(workspace.tables(&arc), "");
+}
+
+#[test]
 fn a_server_that_is_away_is_reported_in_bounded_time() {
     let mut workspace = Workspace::with(&["arc", "cv"]);
     workspace.db("create").exits(0);
