@@ -136,6 +136,15 @@ impl Migrations {
     /// # Errors
     /// A missing or malformed file; two folders with one version, of which Diesel drops one silently.
     pub(crate) fn read(service: &Service) -> Result<Self> {
+        let (migrations, fault) = Self::read_to_fault(service)?;
+        fault.map_or(Ok(migrations), Err)
+    }
+
+    /// The migrations that come before the first one with a fault, and that fault.
+    ///
+    /// # Errors
+    /// A missing or malformed `diesel.toml`, or a folder that can't be listed.
+    pub(crate) fn read_to_fault(service: &Service) -> Result<(Self, Option<Failure>)> {
         let migrations = DieselToml::read(service).folder()?;
         let folders = Folder::all(&migrations).map_err(|error| {
             Failure::usage(format!(
@@ -144,21 +153,26 @@ impl Migrations {
             ))
         })?;
         let mut found = BTreeMap::<String, Migration>::new();
+        let mut faults = BTreeMap::<String, Failure>::new();
         for folder in folders {
-            let migration = Migration::try_from(folder)?;
-            if let Some(other) = found.get(&migration.version) {
-                return Err(Failure::usage(format!(
-                    "two migrations of service `{}` have version {}: `{}` and `{}`",
-                    service.name,
-                    migration.version,
-                    other.folder.display(),
-                    migration.folder.display()
-                ))
-                .help("rename the newer folder so that its version is its own: Diesel would silently drop one of them"));
-            }
-            found.insert(migration.version.clone(), migration);
+            let version = folder.version.clone();
+            let fault = match Migration::try_from(folder) {
+                Ok(migration) => match found.get(&version) {
+                    Some(other) => twice(service, other, &migration),
+                    None => {
+                        found.insert(version, migration);
+                        continue;
+                    }
+                },
+                Err(fault) => fault,
+            };
+            faults.entry(version).or_insert(fault);
         }
-        Ok(Self(found.into_values().collect()))
+        // Diesel runs no folder without a version: what comes after it is as it would be.
+        let first = faults.keys().find(|version| !version.is_empty());
+        found.retain(|version, _| first.is_none_or(|first| version < first));
+        let fault = faults.into_values().next();
+        Ok((Self(found.into_values().collect()), fault))
     }
 
     /// What every migration runs when it is applied.
@@ -232,6 +246,17 @@ impl Migrations {
             out_of_order,
         }
     }
+}
+
+fn twice(service: &Service, first: &Migration, second: &Migration) -> Failure {
+    Failure::usage(format!(
+        "two migrations of service `{}` have version {}: `{}` and `{}`",
+        service.name,
+        second.version,
+        first.folder.display(),
+        second.folder.display()
+    ))
+    .help("rename the newer folder so that its version is its own: Diesel would silently drop one of them")
 }
 
 /// The difference between the migrations in a folder and those applied to a database.

@@ -186,6 +186,26 @@ fn a_down_sql_that_fails_and_an_up_sql_that_does_not_apply_again() {
 }
 
 #[test]
+fn a_folder_that_cannot_be_run_hides_nothing_before_it() {
+    let workspace = workspace(&["arc"]);
+    workspace.migration("arc", X, "CREATE TABLE half ()", "SELECT 1");
+    let place = format!("services/arc/migrations/{X}/down.sql:1");
+    for (folder, file) in [
+        ("2026-01-04-000000_no_up", "down.sql"),
+        ("no-version", "up.sql"),
+    ] {
+        let path = format!("services/arc/migrations/{folder}");
+        workspace.write(&format!("{path}/{file}"), "SELECT 1");
+        is(&only(&workspace, "check"), "not-undone", "arc", &place);
+        std::fs::remove_dir_all(workspace.path(&path)).unwrap();
+    }
+    // What comes after it may need it.
+    let path = "services/arc/migrations/2026-01-02-100000_no_up";
+    workspace.write(&format!("{path}/down.sql"), "SELECT 1");
+    assert_eq!(findings(&workspace, "check"), []);
+}
+
+#[test]
 fn a_migration_that_does_not_apply_from_empty() {
     let workspace = workspace(&["arc"]);
     workspace.migration(

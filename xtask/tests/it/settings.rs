@@ -56,6 +56,22 @@ fn each_fault_is_named_with_its_file_and_remedy() {
     }
 }
 
+#[cfg(unix)]
+#[test]
+fn a_service_that_cannot_be_read_is_not_left_out() {
+    let workspace = Workspace::with(&["arc"]);
+    std::os::unix::fs::symlink("ring", workspace.path("services/ring")).unwrap();
+    workspace
+        .db("status")
+        .exits(2)
+        .says("services/ring/Cargo.toml: failed to read `");
+    workspace
+        .db("check --offline")
+        .exits(1)
+        .says("--> services/ring/Cargo.toml")
+        .says("[env-template]");
+}
+
 #[test]
 fn all_faults_are_told_at_once() {
     let workspace = Workspace::with(&["arc", "cv"]);

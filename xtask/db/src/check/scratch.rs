@@ -81,12 +81,13 @@ fn try_service(
     diesel: Option<&Diesel>,
     service: &Service,
 ) -> Result<Trial> {
-    // Folders that can't be read are found by the checks of files.
-    let Ok(migrations) = Migrations::read(service) else {
+    // What keeps a migration from being run is found by the checks of files.
+    let Ok((migrations, fault)) = Migrations::read_to_fault(service) else {
         return Ok(Trial::default());
     };
     let (mut trial, database) = round_trip::run(app, server, service, &migrations)?;
     if trial.failed.is_none()
+        && fault.is_none()
         && let Some(diesel) = diesel
     {
         trial

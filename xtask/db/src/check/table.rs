@@ -98,7 +98,7 @@ pub(super) const GROUPS: &[Group] = &[
         ("down-fails", "a migration that can't be reverted"),
         ("not-undone", "a down.sql that does not undo its up.sql"),
         ("not-repeatable", "a migration that makes something else the second time"),
-        ("schema", "a schema.rs that is not exactly what Diesel prints"),
+        ("schema", "a schema.rs that is not exactly what Diesel prints, or that it can't print"),
     ] },
     Group { look: Look::Live, checks: &[
         ("live-url", "a service whose URL is missing or invalid"),

@@ -121,12 +121,28 @@ pub(crate) fn print(
     service: &Service,
     database: &ThrowawayDatabase<'_>,
 ) -> Result<Vec<SchemaFile>> {
+    let each = print_each(app, diesel, service, database)?;
+    each.into_iter().map(|(_, printed)| printed).collect()
+}
+
+/// As [`print`], but what keeps one file from being compared is told beside its path.
+///
+/// # Errors
+/// Those that are about no file.
+pub(crate) fn print_each(
+    app: &App,
+    diesel: &Diesel,
+    service: &Service,
+    database: &ThrowawayDatabase<'_>,
+) -> Result<Vec<(PathBuf, Result<SchemaFile>)>> {
     let bench = Bench::for_workspace(app)?;
     bench.format_as_in(&service.folder)?;
-    Section::read(service)?
-        .iter()
-        .map(|section| SchemaFile::read(section, diesel, &bench, service, database))
-        .collect()
+    let sections = Section::read(service)?.into_iter();
+    let printed = sections.map(|section| {
+        let printed = SchemaFile::read(&section, diesel, &bench, service, database);
+        (section.path, printed)
+    });
+    Ok(printed.collect())
 }
 
 impl SchemaFile {

@@ -1,5 +1,6 @@
 //! `db schema`: every service's `schema.rs` from its migrations, never from a configured database.
 
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 use crate::app::App;
@@ -13,6 +14,7 @@ use crate::ui::parallel;
 use crate::ui::report::{BAD, DIM, GOOD, Outcome, Report, diff};
 use crate::verbs::services::Services;
 use crate::workspace::Service;
+use crate::workspace::diesel_toml::DieselToml;
 
 /// Write schema.rs from the migrations, on a throw-away server
 #[derive(clap::Args)]
@@ -72,37 +74,56 @@ pub(crate) fn run(app: &App, args: &Args) -> Result<Report, Vec<Failure>> {
 /// What `db check` says: `schema.rs` is exactly what Diesel prints from `database`, which is at head.
 ///
 /// # Errors
-/// Diesel's, or a file that can't be read.
+/// Those that are about no `schema.rs`: something is missing on this machine.
 pub(crate) fn findings(
     app: &App,
     diesel: &Diesel,
     service: &Service,
     database: &ThrowawayDatabase<'_>,
 ) -> Result<Vec<Finding>> {
-    let files = schema_rs::print(app, diesel, service, database)?;
+    let (mut files, mut findings) = (Vec::new(), Vec::new());
+    for (path, printed) in schema_rs::print_each(app, diesel, service, database)? {
+        match printed {
+            Ok(file) => files.push(file),
+            Err(failure) => findings.push(unprinted(app, service, &path, &failure)),
+        }
+    }
     needs_rustfmt(&files)?;
-    let finding = |file: &SchemaFile| {
-        let (line, is, should) = file.first_difference()?;
-        let shown = app.workspace.shown(&file.path);
-        let finding = match &file.found {
-            None => Finding::new("schema", "the file is missing").file(shown),
-            Some(_) => Finding::new(
-                "schema",
-                format!(
-                    "it is not what Diesel prints from the migrations: here is {}, where Diesel prints {}",
-                    quoted(is),
-                    quoted(should)
-                ),
-            )
-            .at(shown, line),
-        };
-        Some(
-            finding
-                .of(&service.name)
-                .help(format!("run `cargo xtask db schema {}`", service.name)),
+    findings.extend(files.iter().filter_map(|file| outdated(app, service, file)));
+    Ok(findings)
+}
+
+fn unprinted(app: &App, service: &Service, path: &Path, failure: &Failure) -> Finding {
+    let mut help = failure.help.join("\n");
+    if help.is_empty() {
+        help = format!(
+            "fix what Diesel names; a table without a primary key is left out by `filter = {{ except_tables = [\"…\"] }}` in the [print_schema] of {}",
+            app.workspace.shown(&DieselToml::path(service))
+        );
+    }
+    Finding::new("schema", failure.message.trim_end())
+        .of(&service.name)
+        .file(app.workspace.shown(path))
+        .help(help)
+}
+
+fn outdated(app: &App, service: &Service, file: &SchemaFile) -> Option<Finding> {
+    let (line, is, should) = file.first_difference()?;
+    let shown = app.workspace.shown(&file.path);
+    let finding = match &file.found {
+        None => Finding::new("schema", "the file is missing").file(shown),
+        Some(_) => Finding::new(
+            "schema",
+            format!(
+                "it is not what Diesel prints from the migrations: here is {}, where Diesel prints {}",
+                quoted(is),
+                quoted(should)
+            ),
         )
+        .at(shown, line),
     };
-    Ok(files.iter().filter_map(finding).collect())
+    let help = format!("run `cargo xtask db schema {}`", service.name);
+    Some(finding.of(&service.name).help(help))
 }
 
 fn printed<'c>(

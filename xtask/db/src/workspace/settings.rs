@@ -1,6 +1,7 @@
 //! The settings in the manifests of the workspace and of its services, read so that every fault in them is known.
 
 use std::collections::BTreeMap;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
@@ -200,7 +201,11 @@ fn service_folders(root: &Path, pattern: &str) -> Result<Vec<PathBuf>> {
     })?;
     let folders = paths.collect::<Result<Vec<_>, _>>();
     let mut folders = folders.context("failed to look for services")?;
-    folders.retain(|folder| folder.join("Cargo.toml").is_file());
+    // One that can't be read is told when it is read.
+    folders.retain(|folder| match folder.join("Cargo.toml").metadata() {
+        Ok(file) => file.is_file(),
+        Err(error) => !matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory),
+    });
     Ok(folders)
 }
 

@@ -236,3 +236,44 @@ fn a_fault_in_diesel_toml_is_diesels_to_name() {
     workspace.db("schema notes", 2).says("failed to print `services/notes/src/schema.rs` of service `notes`: Failed to parse config file");
     assert!(!workspace.path(NOTES).exists());
 }
+
+#[test]
+fn a_file_that_cannot_be_printed_is_one_finding_among_others() {
+    let workspace = Printed::new();
+    workspace.migration(
+        "notes",
+        "2026-01-02-000000_log",
+        "CREATE TABLE log (line text); CREATE TABLE half (id bigint PRIMARY KEY);",
+        "DROP TABLE log;",
+    );
+    let (notes, user) = ("services/notes/src/schema.rs", USER);
+    let run = workspace.db("check --json", 1);
+    let json: serde_json::Value = serde_json::from_str(&run.stdout).unwrap();
+    let of = |check: &str| -> Vec<_> {
+        let findings = json["findings"].as_array().unwrap().iter();
+        let text = |value: &serde_json::Value| value.as_str().unwrap_or_default().to_owned();
+        findings
+            .filter(|finding| finding["check"] == check)
+            .map(|finding| {
+                (
+                    text(&finding["file"]),
+                    text(&finding["message"]),
+                    text(&finding["help"]),
+                )
+            })
+            .collect()
+    };
+    assert_eq!(of("not-undone").len(), 1, "{json:#}");
+    let schema = of("schema");
+    let files: Vec<_> = schema.iter().map(|(file, ..)| file.as_str()).collect();
+    assert_eq!(files, [notes, user]);
+    assert!(schema[0].1.contains("primary key"), "{schema:?}");
+    assert!(schema[0].1.contains("log"), "{schema:?}");
+    // As the help says.
+    let filter = "except_tables = [\"…\"]";
+    assert!(schema[0].2.contains(filter), "{schema:?}");
+    let settings = PRINT.replace("file =", "filter = { except_tables = [\"log\"] }\nfile =");
+    workspace.write("services/notes/diesel.toml", &settings);
+    workspace.db("schema", 0);
+    workspace.db("check", 1).does_not_say("[schema]");
+}

@@ -121,7 +121,7 @@ pub(super) fn failed(
 
 /// What the migrations of a service make, as far as they apply.
 fn only_up(server: &ThrowawayServer<'_>, service: &Service) -> Result<Trial> {
-    let migrations = Migrations::read(service)?;
+    let (migrations, _) = Migrations::read_to_fault(service)?;
     let mut trial = Trial::new(&migrations);
     let mut watched = Watched::new(server.database(service)?, service, PARTS_FROM)?;
     for index in 0..trial.migrations.len() {

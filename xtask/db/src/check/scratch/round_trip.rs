@@ -83,8 +83,11 @@ impl<'c> Tour<'_, 'c> {
                         return Ok((trial, watched.database, false));
                     }
                     drop(watched);
-                    watched = self.watch(self.rebuilt(&trial.migrations[..=index])?)?;
+                    watched = self.watch(self.rebuilt(&mut trial, index + 1)?)?;
                     is_pristine = true;
+                    if trial.failed.is_some() {
+                        break;
+                    }
                 }
             }
             trial.note(index, &up);
@@ -94,7 +97,8 @@ impl<'c> Tour<'_, 'c> {
             return Ok((trial, watched.database, is_right));
         }
         drop(watched);
-        let database = self.rebuilt(&trial.migrations)?;
+        let number = trial.migrations.len();
+        let database = self.rebuilt(&mut trial, number)?;
         Ok((trial, database, true))
     }
 
@@ -102,11 +106,14 @@ impl<'c> Tour<'_, 'c> {
         Watched::new(database, self.service, self.parts_from)
     }
 
-    /// A fresh database with these migrations.
-    fn rebuilt(&self, migrations: &[Migration]) -> Result<ThrowawayDatabase<'c>> {
+    /// A fresh database with the first migrations, so many of them.
+    fn rebuilt(&self, trial: &mut Trial, number: usize) -> Result<ThrowawayDatabase<'c>> {
         let mut database = self.server.database(self.service)?;
-        for migration in migrations {
-            database.up(migration)?;
+        for (index, migration) in trial.migrations[..number].iter().enumerate() {
+            if let Err(failed) = database.up(migration) {
+                trial.failed = Some((index, failed));
+                break;
+            }
         }
         Ok(database)
     }
