@@ -1,6 +1,7 @@
 //! The databases of a workspace of services: created, migrated and checked with one command.
 //!
-//! The face is narrow: [`Args`] for clap, [`run`] for the exit code. The verbs are the table below, a file each.
+//! The face is narrow: [`Args`] for clap, [`run`] for the exit code, [`settings`] for other tasks of the workspace. The
+//! verbs are the table below, a file each.
 
 #![warn(clippy::too_many_lines)]
 
@@ -14,6 +15,7 @@ mod migrations;
 mod pg;
 mod repair;
 mod scratch;
+pub mod settings;
 mod sql;
 mod ui;
 mod verbs;

@@ -6,6 +6,7 @@ pub(crate) mod diesel_toml;
 pub(crate) mod dotenv;
 pub(crate) mod edit;
 pub(crate) mod fault;
+mod postgres;
 mod settings;
 pub(crate) mod toml_file;
 
@@ -13,6 +14,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use crate::ui::failure::{Failure, Result, nearest};
+use postgres::number;
 use toml_file::TomlFile;
 
 /// A workspace whose settings were read and make sense together.
@@ -23,8 +25,8 @@ pub(crate) struct Workspace {
     pub(crate) services: Vec<Service>,
     /// The services that said `db = false`.
     pub(crate) stateless: Vec<Stateless>,
-    /// The version of PostgreSQL that the migrations are for.
-    pub(crate) postgres: String,
+    /// The major versions of PostgreSQL that the services may meet; local servers are of the last.
+    pub(crate) postgres: Vec<String>,
     /// By their folder.
     manifests: BTreeMap<PathBuf, TomlFile>,
 }
@@ -45,6 +47,8 @@ pub(crate) struct Service {
     pub(crate) name: String,
     /// The service's folder.
     pub(crate) folder: PathBuf,
+    /// The versions of PostgreSQL that it may meet: the workspace's, or the fewer that it names.
+    pub(crate) postgres: Vec<String>,
     /// The database that it owns, `name` in its settings.
     pub(crate) database: String,
     /// The variable that holds its URL.
@@ -52,6 +56,12 @@ pub(crate) struct Service {
 }
 
 impl Workspace {
+    /// The oldest PostgreSQL that a migration may meet: a rule that holds for it holds for all.
+    pub(crate) fn oldest_postgres(&self) -> &str {
+        let oldest = self.postgres.iter().min_by_key(|version| number(version));
+        oldest.map_or("", String::as_str)
+    }
+
     /// The services that `names` ask for, or all that have a database.
     ///
     /// # Errors

@@ -36,9 +36,10 @@ impl Binaries {
     /// The wanted version, or the one nearest to it.
     pub(crate) fn find(settings: &Settings, user: &ServerUser) -> Result<Self> {
         if let Some(folder) = &settings.bin {
-            return Self::at(folder, user).map_err(|error| {
+            return Self::at(&folder.path, user).map_err(|error| {
                 SettingsError::error(format!(
-                    "failed to use LOCAL_POSTGRES_BIN: {error:#}; set it to a folder with PostgreSQL's initdb and postgres"
+                    "failed to use {}: {error:#}; set it to a folder with PostgreSQL's initdb and postgres",
+                    folder.variable
                 ))
             });
         }

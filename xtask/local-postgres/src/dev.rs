@@ -99,7 +99,7 @@ pub struct Status {
 pub fn up(workspace: &Path, version: Option<&str>) -> Result<Up> {
     let server = Place::of(workspace)?;
     let _lock = Lock::take(&server.file)?;
-    let settings = Settings::read(&server.workspace, version)?;
+    let settings = Settings::read(&server.workspace, &server.workspace, version)?;
     let mut record = match state::read::<DevRecord>(&server.file)? {
         Some(record) => record,
         None => server.new_record(settings.image.clone())?,

@@ -28,6 +28,11 @@ enum Command {
         #[arg(long, value_name = "MAJOR")]
         postgres: Option<String>,
     },
+    /// Print the logs of the throw-away servers NAME of this workspace, one for each version that ran
+    Log {
+        /// Usually the name of a package
+        name: String,
+    },
     /// List the throw-away servers of all checkouts
     List,
     /// Stop the throw-away servers of this workspace, or one of them
@@ -99,6 +104,7 @@ fn run(command: Command) -> Result<String> {
             let lines: Vec<_> = servers.iter().map(ToString::to_string).collect();
             Ok(lines.join("\n"))
         }
+        Command::Log { name } => manage::log(&here()?, &name),
         Command::Stop { name } => {
             let stopped = manage::stop(&here()?, name.as_deref())?;
             let plural = if stopped == 1 { "" } else { "s" };

@@ -88,6 +88,33 @@ pub fn list() -> Result<Vec<Entry>> {
     Ok(entries.collect())
 }
 
+/// What the throw-away servers of that name of the workspace that `folder` is in have logged.
+///
+/// # Errors
+///
+/// The records or a log can't be read.
+pub fn log(folder: &Path, name: &str) -> Result<String> {
+    let workspace = workspace::workspace_of(folder)?;
+    let mut text = String::new();
+    for (_, record) in records::all()? {
+        if record.workspace != workspace || record.name != name {
+            continue;
+        }
+        let version = sql::connect(&record.url).and_then(|mut session| sql::release(&mut session));
+        let version = version.map_or_else(|_| "gone".to_owned(), |release| release.to_string());
+        let log = match &record.handle {
+            Handle::Container(id) => docker::log(id)?,
+            Handle::Process { folder, .. } => native::log(folder)?,
+        };
+        text += &format!(
+            "== {name}, {}, {version}\n{}\n",
+            record.provider,
+            log.trim_end()
+        );
+    }
+    Ok(text)
+}
+
 /// Stops the throw-away servers of the workspace that `folder` is in, or only the one of that name.
 ///
 /// Returns how many.
@@ -131,7 +158,7 @@ pub fn gc() -> Result<Removed> {
     }
     removed.records = records::remove_dead()?;
     let folder = std::env::current_dir().context("failed to read the working directory")?;
-    let settings = Settings::read(&workspace::workspace_of(&folder)?, None)?;
+    let settings = Settings::read(&workspace::workspace_of(&folder)?, &folder, None)?;
     if settings.url.is_some() {
         let server = Server::for_workspace("gc", &folder, None)?;
         removed.databases += clones::sweep(&server, true)?;

@@ -60,7 +60,7 @@ pub(crate) fn start(settings: &Settings, order: &Order) -> Result<(Started, Rele
             };
             return Ok((started, binaries.release));
         };
-        let log = fs::read_to_string(folder.join("log")).unwrap_or_default();
+        let log = log(&folder).unwrap_or_default();
         server.end();
         if let Lifetime::Idle(_) = order.lifetime {
             let _ = remove(&folder);
@@ -112,6 +112,16 @@ pub(crate) fn data_folder(key: &str) -> Result<PathBuf> {
     let parent = state::base()?.join("data");
     state::private_folder(&parent, if state::is_root() { 0o711 } else { 0o700 })?;
     Ok(parent.join(key))
+}
+
+/// What the server of a folder has logged; nothing once the folder is gone.
+pub(crate) fn log(folder: &Path) -> Result<String> {
+    let file = folder.join("log");
+    match fs::read(&file) {
+        Ok(text) => Ok(String::from_utf8_lossy(&text).into_owned()),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(String::new()),
+        Err(error) => Err(error).with_context(|| format!("failed to read `{}`", file.display())),
+    }
 }
 
 /// Stops the server of a folder: sessions are ended, everything is written. Tells whether there was one.

@@ -140,11 +140,12 @@ pub(crate) fn url(password: &str, port: u16) -> Url {
 
 /// Refuses a server of another version than the one that was asked for by a variable or an option.
 pub(crate) fn check_version(settings: &Settings, release: &Release, what: &str) -> Result<()> {
-    let major = release.major();
-    if settings.version.explicit && settings.version.major != major {
+    let (wanted, major) = (settings.version.major, release.major());
+    if settings.version.explicit && wanted != major {
         return Err(SettingsError::error(format!(
-            "failed to get PostgreSQL {}: {what} is version {release}; install that version or ask for {major}",
-            settings.version.major
+            "failed to get PostgreSQL {wanted}: {what} is version {release}; install version {wanted} \
+             (Debian, Ubuntu: apt-get install postgresql-{wanted}; macOS: brew install postgresql@{wanted}) or set \
+             LOCAL_POSTGRES_BIN_{wanted} to the folder of its programs, start Docker, or ask for {major}"
         )));
     }
     Ok(())

@@ -89,15 +89,15 @@ impl Server {
     ///
     /// As [`for_tests`](Self::for_tests), and another version than the one asked for.
     pub fn for_workspace(name: &str, folder: &Path, version: Option<&str>) -> Result<Self> {
-        Self::named(name, &workspace::workspace_of(folder)?, version)
+        Self::named(name, &workspace::workspace_of(folder)?, folder, version)
     }
 
     pub(crate) fn of(package: &Package) -> Result<Self> {
-        Self::named(&package.name, &package.workspace, None)
+        Self::named(&package.name, &package.workspace, &package.folder, None)
     }
 
-    fn named(name: &str, workspace: &Path, version: Option<&str>) -> Result<Self> {
-        let settings = Settings::read(workspace, version)?;
+    fn named(name: &str, workspace: &Path, folder: &Path, version: Option<&str>) -> Result<Self> {
+        let settings = Settings::read(workspace, folder, version)?;
         if let Some(url) = &settings.url {
             let connection = sql::connect(url).context("failed to use LOCAL_POSTGRES_URL")?;
             let server = Self::open(url.clone(), Provider::Url, connection)?;

@@ -46,12 +46,19 @@ pub(crate) struct Settings {
     pub(crate) provider: Option<Provider>,
     /// `LOCAL_POSTGRES_IMAGE`.
     pub(crate) image: Option<String>,
-    /// `LOCAL_POSTGRES_BIN`.
-    pub(crate) bin: Option<PathBuf>,
+    /// `LOCAL_POSTGRES_BIN_<MAJOR>` of the wanted version, or else `LOCAL_POSTGRES_BIN`.
+    pub(crate) bin: Option<BinFolder>,
     /// `LOCAL_POSTGRES_IDLE_MINUTES`.
     pub(crate) idle: Duration,
     /// The wanted PostgreSQL.
     pub(crate) version: Version,
+}
+
+/// A folder of PostgreSQL's programs that a variable names.
+#[derive(Debug, Clone)]
+pub(crate) struct BinFolder {
+    pub(crate) path: PathBuf,
+    pub(crate) variable: String,
 }
 
 /// The wanted major version.
@@ -63,8 +70,8 @@ pub(crate) struct Version {
 }
 
 impl Settings {
-    /// Reads the variables; `version` is a command-line option, which comes first.
-    pub(crate) fn read(workspace: &Path, version: Option<&str>) -> Result<Self> {
+    /// Reads the variables; `version` is a command-line option, which comes first. `folder` may be a package's.
+    pub(crate) fn read(workspace: &Path, folder: &Path, version: Option<&str>) -> Result<Self> {
         let url = variable("LOCAL_POSTGRES_URL")?
             .map(|text| match Url::parse(&text) {
                 Ok(url) if matches!(url.scheme(), "postgres" | "postgresql") => Ok(url),
@@ -91,30 +98,44 @@ impl Settings {
                 ))),
             })
             .transpose()?;
+        let version = Version::read(workspace, folder, version)?;
         Ok(Self {
             url,
             provider,
             image: variable("LOCAL_POSTGRES_IMAGE")?,
-            bin: variable("LOCAL_POSTGRES_BIN")?.map(PathBuf::from),
+            bin: BinFolder::read(version.major)?,
             idle: idle.unwrap_or(DEFAULT_IDLE),
-            version: Version::read(workspace, version)?,
+            version,
         })
     }
 }
 
+impl BinFolder {
+    fn read(major: u32) -> Result<Option<Self>> {
+        for name in [
+            format!("LOCAL_POSTGRES_BIN_{major}"),
+            "LOCAL_POSTGRES_BIN".to_owned(),
+        ] {
+            if let Some(path) = variable(&name)? {
+                let path = path.into();
+                return Ok(Some(Self {
+                    path,
+                    variable: name,
+                }));
+            }
+        }
+        Ok(None)
+    }
+}
+
 impl Version {
-    fn read(workspace: &Path, option: Option<&str>) -> Result<Self> {
+    fn read(workspace: &Path, folder: &Path, option: Option<&str>) -> Result<Self> {
         let (text, source, explicit) = if let Some(text) = option {
             (text.to_owned(), "--postgres".to_owned(), true)
         } else if let Some(text) = variable("LOCAL_POSTGRES_VERSION")? {
             (text, "LOCAL_POSTGRES_VERSION".to_owned(), true)
-        } else if let Some(text) = workspace::default_version(workspace)? {
-            let file = workspace.join("Cargo.toml");
-            (
-                text,
-                format!("[workspace.metadata.db] postgres in `{}`", file.display()),
-                false,
-            )
+        } else if let Some(found) = workspace::default_version(workspace, folder)? {
+            (found.text, found.source, false)
         } else {
             return Ok(Self {
                 major: DEFAULT_VERSION,

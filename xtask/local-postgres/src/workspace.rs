@@ -95,19 +95,36 @@ pub(crate) fn workspace_of(from: &Path) -> Result<PathBuf> {
     Ok(from)
 }
 
-/// `[workspace.metadata.db] postgres` of a workspace: the major version it wants by default.
-pub(crate) fn default_version(workspace: &Path) -> Result<Option<String>> {
-    let Some(toml) = manifest(workspace)? else {
-        return Ok(None);
-    };
-    let setting = toml
-        .get("workspace")
-        .and_then(|table| table.get("metadata")?.get("db")?.get("postgres"));
-    Ok(setting.map(|value| {
-        value
-            .as_str()
-            .map_or_else(|| value.to_string(), str::to_owned)
-    }))
+/// A `postgres` in the settings: the major version that is wanted by default.
+pub(crate) struct DefaultVersion {
+    /// As it is written; of a list, the last.
+    pub(crate) text: String,
+    /// Where it is written.
+    pub(crate) source: String,
+}
+
+/// What the package in `folder` names, or else its workspace.
+pub(crate) fn default_version(workspace: &Path, folder: &Path) -> Result<Option<DefaultVersion>> {
+    for (folder, section) in [(folder, "package"), (workspace, "workspace")] {
+        let Some(toml) = manifest(folder)? else {
+            continue;
+        };
+        let setting = toml
+            .get(section)
+            .and_then(|table| table.get("metadata")?.get("db")?.get("postgres"));
+        if let Some(value) = setting {
+            let last = value.as_array().and_then(|list| list.last());
+            let last = last.unwrap_or(value);
+            let file = folder.join("Cargo.toml");
+            return Ok(Some(DefaultVersion {
+                text: last
+                    .as_str()
+                    .map_or_else(|| last.to_string(), str::to_owned),
+                source: format!("[{section}.metadata.db] postgres in `{}`", file.display()),
+            }));
+        }
+    }
+    Ok(None)
 }
 
 fn manifest(folder: &Path) -> Result<Option<toml::Table>> {

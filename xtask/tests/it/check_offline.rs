@@ -498,6 +498,20 @@ fn the_version_of_postgresql_is_the_workspaces() {
         "\n[workspace.metadata.db]\npostgres = \"10\"\n",
     );
     files.finds(&[("adding-field-with-default", "arc", UP, 3)]);
+    // Of several the oldest: what is safe there is safe on all.
+    for (list, finds) in [
+        (r#"["10", "18"]"#, true),
+        (r#"["18", "10"]"#, true),
+        (r#"["12", "18"]"#, false),
+    ] {
+        let files = with("ALTER TABLE old ADD COLUMN a bigint DEFAULT 1;\n");
+        files.append(
+            "Cargo.toml",
+            &format!("\n[workspace.metadata.db]\npostgres = {list}\n"),
+        );
+        let found = [("adding-field-with-default", "arc", UP, 3)];
+        files.finds(if finds { &found } else { &[] });
+    }
 }
 
 #[test]

@@ -73,6 +73,40 @@ fn a_service_that_cannot_be_read_is_not_left_out() {
 }
 
 #[test]
+fn the_versions_of_postgresql_are_major_versions_and_a_service_names_fewer() {
+    let with = |workspace_says: &str, service_says: &str| {
+        let manifest = format!("[package.metadata.db]\nname = \"arc_db\"\n{service_says}");
+        let workspace = with_manifest(&manifest);
+        let all = format!("\n[workspace.metadata.db]\n{workspace_says}");
+        workspace.append("Cargo.toml", &all);
+        workspace
+    };
+    for says in [
+        "postgres = 18",
+        "postgres = []",
+        "postgres = \"\"",
+        "postgres = [\"15\", 16]",
+        "postgres = [\"15\", \"latest\"]",
+        "postgres = [\"15\", \"15\"]",
+    ] {
+        let run = with(says, "").db("check --offline").exits(1);
+        run.says("Cargo.toml:5")
+            .says("`postgres` must name major versions of PostgreSQL, each once, not `")
+            .says("postgres = [\"17\", \"18\"]: local servers are of the last");
+    }
+    let all = "postgres = [\"15\", \"18\"]";
+    let run = with(all, "postgres = [\"18\", \"17\"]").db("status");
+    run.exits(2)
+        .says("services/arc/Cargo.toml: `postgres` names PostgreSQL 17, which the workspace is not for: it names 15, 18")
+        .says("add it to [workspace.metadata.db] in the root Cargo.toml, or remove it");
+    for own in ["", "postgres = \"15\"", "postgres = [\"18\"]"] {
+        with(all, own)
+            .db("check --offline")
+            .does_not_say("postgres");
+    }
+}
+
+#[test]
 fn all_faults_are_told_at_once() {
     let workspace = Workspace::with(&["arc", "cv"]);
     workspace.write("services/arc/Cargo.toml", "[package]\nname = \"arc\"\n");

@@ -91,7 +91,7 @@ fn write(mut visit: Visit<'_>, folder: &Path, accept: bool) -> Result<String> {
     step.say("reading the database");
     let mut script = Script::default();
     let live = read(&mut visit, &mut script)?;
-    script.acknowledge(&app.workspace.postgres);
+    script.acknowledge(app.workspace.oldest_postgres());
     let prefix = version::version(None, SystemTime::now());
     let name = format!("{prefix}_{NAME}");
     script.up = format!("{}\n{}\n", heading(target, &script.notes), script.up);

@@ -9,6 +9,7 @@ use crate::adopt::bookkeeping::Kept;
 use crate::app::App;
 use crate::database::target::Target;
 use crate::pg::Ident;
+use crate::scratch::local_postgres;
 use crate::ui::failure::{Failure, Kind, Result};
 
 /// Where packages put PostgreSQL's programs, beside the folders of PATH and the one that `pg_config` names.
@@ -147,7 +148,7 @@ fn programs() -> Vec<PathBuf> {
         .flat_map(Iterator::flatten);
     let path = std::env::var_os("PATH").unwrap_or_default();
     let folders = std::env::split_paths(&path)
-        .chain(std::env::var_os("LOCAL_POSTGRES_BIN").map(PathBuf::from))
+        .chain(local_postgres::bin_folders())
         .chain(configured)
         .chain(usual);
     let name = format!("pg_dump{}", std::env::consts::EXE_SUFFIX);

@@ -8,6 +8,7 @@ use std::process::{Command, Stdio};
 pub(super) use run::Work;
 
 use crate::pg::Params;
+use crate::scratch::local_postgres;
 use crate::ui::failure::{Failure, Result};
 
 /// Where packages put PostgreSQL's programs.
@@ -167,7 +168,7 @@ fn folders() -> Vec<PathBuf> {
     if let Ok(output) = config {
         folders.push(String::from_utf8_lossy(&output.stdout).trim().into());
     }
-    folders.extend(std::env::var_os("LOCAL_POSTGRES_BIN").map(PathBuf::from));
+    folders.extend(local_postgres::bin_folders());
     for pattern in USUAL {
         folders.extend(glob::glob(pattern).into_iter().flatten().flatten());
     }

@@ -149,7 +149,7 @@ fn oracle() -> &'static Oracle {
         let configured = Command::new("pg_config").arg("--bindir").output().ok();
         let folders = std::env::split_paths(&std::env::var_os("PATH").unwrap_or_default())
             .chain(configured.map(|output| String::from_utf8_lossy(&output.stdout).trim().into()))
-            .chain(std::env::var_os("LOCAL_POSTGRES_BIN").map(PathBuf::from))
+            .chain(crate::scratch::local_postgres::bin_folders())
             .chain(glob::glob("/usr/lib/postgresql/*/bin").unwrap().flatten())
             .collect::<Vec<_>>();
         let programs = folders.iter().map(|folder| folder.join("pg_dump"));

@@ -12,7 +12,7 @@ use crate::sql::statements::place_of;
 
 /// Everything that the rules object to, whatever comments switch off.
 pub(super) fn check(scope: &Scope<'_>, migration: &SqlFile<'_>) -> Vec<Finding> {
-    objections(migration, &scope.app.workspace.postgres)
+    objections(migration, scope.app.workspace.oldest_postgres())
 }
 
 fn objections(migration: &SqlFile<'_>, postgres: &str) -> Vec<Finding> {

@@ -203,7 +203,7 @@ fn in_sql(scope: &Scope<'_>, service: &str, file: &SqlFile<'_>) -> Vec<Switch> {
     let is_squawks = |switch: &Switch| switch.form == Form::Comment(Dialect::Squawk);
     if switches.iter().any(is_squawks) {
         // Plain squawk may read the file too, with rules that are not used here.
-        let plain = ddl::plain(file, &scope.app.workspace.postgres);
+        let plain = ddl::plain(file, scope.app.workspace.oldest_postgres());
         for switch in switches.iter_mut().filter(|switch| is_squawks(switch)) {
             switch.used |= plain.iter().any(|(rule, line)| {
                 switch.check.as_ref().is_none_or(|check| check == rule)

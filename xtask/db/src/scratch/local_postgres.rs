@@ -33,6 +33,20 @@ pub(crate) struct Stopped {
     pub(crate) url: Option<String>,
 }
 
+/// The folders of PostgreSQL's programs that variables name: `LOCAL_POSTGRES_BIN`, and `LOCAL_POSTGRES_BIN_<MAJOR>` for
+/// one version.
+pub(crate) fn bin_folders() -> impl Iterator<Item = PathBuf> {
+    let is_bin = |name: &str| {
+        name.strip_prefix("LOCAL_POSTGRES_BIN").is_some_and(|rest| {
+            let major = rest.strip_prefix('_').unwrap_or("0");
+            !major.is_empty() && major.bytes().all(|byte| byte.is_ascii_digit())
+        })
+    };
+    std::env::vars_os()
+        .filter(move |(name, _)| name.to_str().is_some_and(is_bin))
+        .map(|(_, folder)| PathBuf::from(folder))
+}
+
 /// Starts or finds the development server of the workspace.
 ///
 /// # Errors

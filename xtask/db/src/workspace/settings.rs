@@ -48,7 +48,7 @@ fn read(root: &Path, manifest: TomlFile) -> Result<(Workspace, Faults)> {
             let known = &["services", "postgres", "allow"];
             faults.unknown_keys(FILE, "[workspace.metadata.db]", settings, known);
             services = faults.string(FILE, &manifest, settings, "services");
-            postgres = faults.string(FILE, &manifest, settings, "postgres");
+            postgres = faults.versions(FILE, &manifest, settings);
         }
         Some(settings) => faults.add(
             (FILE, Some(settings.line)),
@@ -62,7 +62,7 @@ fn read(root: &Path, manifest: TomlFile) -> Result<(Workspace, Faults)> {
         root: root.to_owned(),
         services: Vec::new(),
         stateless: Vec::new(),
-        postgres: postgres.unwrap_or_else(|| POSTGRES.to_owned()),
+        postgres: postgres.unwrap_or_else(|| vec![POSTGRES.to_owned()]),
         manifests: BTreeMap::from([(root.to_owned(), manifest)]),
     };
     for folder in service_folders(root, &pattern)? {
@@ -131,10 +131,11 @@ fn understand(
             return faults.add(place, message, both_snippets(name));
         }
     };
-    let known = &["name", "url", "allow"];
+    let known = &["name", "url", "postgres", "allow"];
     faults.unknown_keys(file, "[package.metadata.db]", settings, known);
     let database = faults.string(file, manifest, settings, "name");
     let variable = faults.string(file, manifest, settings, "url");
+    let postgres = faults.fewer_versions(file, manifest, settings, &workspace.postgres);
     if settings.get("name").is_none() {
         let message = "`[package.metadata.db]` has no `name`";
         faults.add(place, message, both_snippets(name));
@@ -143,6 +144,7 @@ fn understand(
         workspace.services.push(Service {
             name: name.to_owned(),
             folder: folder.to_owned(),
+            postgres,
             database,
             variable: variable.unwrap_or_else(|| default_variable(name)),
         });

@@ -34,6 +34,7 @@ pub(crate) struct Node {
 pub(crate) enum NodeValue {
     String(String),
     Boolean(bool),
+    List(Vec<Node>),
     Table(BTreeMap<String, Node>),
     Other,
 }
@@ -123,6 +124,14 @@ impl Node {
         }
     }
 
+    /// The strings of a list; a string is a list of one.
+    pub(crate) fn strings(&self) -> Option<Vec<&str>> {
+        match &self.value {
+            NodeValue::List(nodes) => nodes.iter().map(Self::as_str).collect(),
+            _ => Some(vec![self.as_str()?]),
+        }
+    }
+
     /// What a table holds; nothing if it is none.
     pub(crate) fn entries(&self) -> &BTreeMap<String, Self> {
         static NONE: BTreeMap<String, Node> = BTreeMap::new();
@@ -136,19 +145,26 @@ impl Node {
 impl NodeValue {
     fn table(table: &DeTable<'_>, text: &str) -> Self {
         let entry = |(key, value): (&Spanned<Cow<'_, str>>, &Spanned<DeValue<'_>>)| {
-            let node = Node {
-                line: place_of(text, key.span().start).line,
-                span: value.span(),
-                value: match value.get_ref() {
-                    DeValue::String(text) => Self::String(text.to_string()),
-                    DeValue::Boolean(value) => Self::Boolean(*value),
-                    DeValue::Table(table) => Self::table(table, text),
-                    _ => Self::Other,
-                },
-            };
+            let node = Self::node(value, key.span().start, text);
             (key.get_ref().to_string(), node)
         };
         Self::Table(table.iter().map(entry).collect())
+    }
+
+    /// A value that is named, or stands in a list, at `start`.
+    fn node(value: &Spanned<DeValue<'_>>, start: usize, text: &str) -> Node {
+        let item = |value: &Spanned<DeValue<'_>>| Self::node(value, value.span().start, text);
+        Node {
+            line: place_of(text, start).line,
+            span: value.span(),
+            value: match value.get_ref() {
+                DeValue::String(text) => Self::String(text.to_string()),
+                DeValue::Boolean(value) => Self::Boolean(*value),
+                DeValue::Array(values) => Self::List(values.iter().map(item).collect()),
+                DeValue::Table(table) => Self::table(table, text),
+                _ => Self::Other,
+            },
+        }
     }
 }
 

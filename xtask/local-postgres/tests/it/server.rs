@@ -41,6 +41,21 @@ fn the_settings_that_make_it_fast_took() {
 }
 
 #[test]
+fn the_log_is_the_servers_own() {
+    let machine = Machine::new();
+    assert_eq!(machine.run(&["log", "shop"]), "");
+    let url = machine.run(&["url", "shop"]);
+    let password = url.split(':').nth(2).unwrap().split('@').next().unwrap();
+    let wrong = url.replace(password, "wrong");
+    assert!(PgConnection::establish(&wrong).is_err());
+    let log = machine.run(&["log", "shop"]);
+    assert!(log.starts_with("== shop, "), "{log}");
+    assert!(log.contains("password authentication failed"), "{log}");
+    assert!(!log.contains(password), "{log}");
+    assert_eq!(machine.run(&["log", "other"]), "");
+}
+
+#[test]
 fn many_starts_at_once_give_one_server() {
     let machine = Machine::new();
     let starts: Vec<_> = (0..8)

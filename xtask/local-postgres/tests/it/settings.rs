@@ -2,7 +2,7 @@ use std::fs::{self, Permissions};
 use std::io::{Read, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixListener;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use diesel::prelude::*;
@@ -73,9 +73,8 @@ fn a_provider_that_is_forced_and_missing_is_an_error_with_a_remedy() {
     assert!(message.contains("LOCAL_POSTGRES_BIN"), "{message}");
 }
 
-#[test]
-fn another_release_than_the_one_asked_for_is_named_in_full() {
-    let machine = Machine::new();
+/// A folder of programs that say that they are 15.20, and run nothing.
+fn programs(machine: &Machine) -> PathBuf {
     let folder = machine.workspace().join("bin");
     fs::create_dir(&folder).unwrap();
     for program in ["postgres", "initdb"] {
@@ -83,6 +82,71 @@ fn another_release_than_the_one_asked_for_is_named_in_full() {
         fs::write(folder.join(program), text).unwrap();
         fs::set_permissions(folder.join(program), Permissions::from_mode(0o755)).unwrap();
     }
+    folder
+}
+
+#[test]
+fn of_several_versions_the_last_is_wanted_and_a_package_may_want_another() {
+    let machine = Machine::new();
+    let package = machine.package(&[]);
+    let write = |folder: &Path, text: &str| fs::write(folder.join("Cargo.toml"), text).unwrap();
+    let wanted = |folder: &Path| {
+        let mut command = machine.command();
+        command
+            .args(["url", "shop"])
+            .current_dir(folder)
+            .env("LOCAL_POSTGRES_PROVIDER", "native")
+            .env_remove("LOCAL_POSTGRES_VERSION")
+            .envs(["97", "98", "99"].map(|major| (format!("LOCAL_POSTGRES_BIN_{major}"), major)));
+        stderr(&command.output().unwrap())
+    };
+    let list = "[workspace.metadata.db]\npostgres = [\"97\", \"98\"]\n";
+    write(&machine.workspace(), list);
+    let message = wanted(&machine.workspace());
+    assert!(
+        message.contains("use LOCAL_POSTGRES_BIN_98: `98`"),
+        "{message}"
+    );
+    let own = "[package]\nname = \"shop\"\n[package.metadata.db]\npostgres = \"97\"\n";
+    write(&package, own);
+    let message = wanted(&package);
+    assert!(
+        message.contains("use LOCAL_POSTGRES_BIN_97: `97`"),
+        "{message}"
+    );
+    let message = wanted(&machine.workspace());
+    assert!(message.contains("LOCAL_POSTGRES_BIN_98"), "{message}");
+}
+
+#[test]
+fn the_programs_of_one_version_come_before_those_of_any() {
+    let machine = Machine::new();
+    let folder = programs(&machine);
+    let run = |version: &str| {
+        let output = machine
+            .command()
+            .args(["url", "shop", "--postgres", version])
+            .env("LOCAL_POSTGRES_PROVIDER", "native")
+            .env("LOCAL_POSTGRES_BIN", "/nowhere")
+            .env("LOCAL_POSTGRES_BIN_16", &folder)
+            .output()
+            .unwrap();
+        assert_eq!(output.status.code(), Some(2));
+        stderr(&output)
+    };
+    let message = run("16");
+    assert!(message.contains("is version 15.20"), "{message}");
+    let message = run("17");
+    assert!(
+        message.contains("use LOCAL_POSTGRES_BIN: `/nowhere`"),
+        "{message}"
+    );
+}
+
+#[test]
+fn another_release_than_the_one_asked_for_is_named_in_full() {
+    let machine = Machine::new();
+    let folder = programs(&machine);
     let output = machine
         .command()
         .args(["url", "shop", "--postgres", "16"])
@@ -92,7 +156,11 @@ fn another_release_than_the_one_asked_for_is_named_in_full() {
         .unwrap();
     assert_eq!(output.status.code(), Some(2));
     let message = stderr(&output);
-    assert!(message.contains("is version 15.20; install"), "{message}");
+    assert!(
+        message.contains("is version 15.20; install version 16"),
+        "{message}"
+    );
+    assert!(message.contains("set LOCAL_POSTGRES_BIN_16"), "{message}");
 }
 
 #[test]

@@ -1,12 +1,10 @@
 //! `db baseline SERVICE --from-database`: the first migration of a database that something else built.
 
-use std::process::Command;
-
 use diesel::connection::SimpleConnection as _;
 use diesel::{Connection as _, PgConnection};
 use local_postgres::Server;
 
-use crate::support::{PRINT, Run, Workspace, adopting, diesel_program, findings, quoted};
+use crate::support::{PRINT, PgPrograms, Workspace, adopting, diesel_program, findings, quoted};
 
 /// What Alembic makes of the models of a service, its bookkeeping included, and rows in every table.
 const ALEMBIC: &str = "
@@ -50,21 +48,11 @@ fn only_migration(workspace: &Workspace) -> (String, String, String) {
 
 /// `pg_dump` of what is not bookkeeping, rows and all.
 fn dump(workspace: &Workspace, database: &str) -> String {
-    // The server's own release.
-    let folder = std::env::var("LOCAL_POSTGRES_BIN").map(|folder| folder + "/");
-    let mut command = Command::new(folder.unwrap_or_default() + "pg_dump");
-    command
-        .args([
-            "--exclude-schema=db_ledger",
-            "--exclude-table=public.__diesel_schema_migrations",
-        ])
-        .arg(workspace.url(database));
-    let run = Run::of(&mut command, "pg_dump").exits(0).stdout;
-    // Its first and last command have a random key.
-    run.lines()
-        .filter(|line| !line.contains("restrict "))
-        .collect::<Vec<_>>()
-        .join("\n")
+    let arguments = [
+        "--exclude-schema=db_ledger",
+        "--exclude-table=public.__diesel_schema_migrations",
+    ];
+    PgPrograms::new(workspace).dump(&workspace.url(database), &arguments)
 }
 
 #[test]

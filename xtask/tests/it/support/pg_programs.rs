@@ -76,9 +76,9 @@ fn installed(name: &str, server: u32) -> Option<PathBuf> {
     let usual = std::fs::read_dir("/usr/lib/postgresql")
         .into_iter()
         .flatten();
-    std::env::var_os("LOCAL_POSTGRES_BIN")
-        .map(PathBuf::from)
-        .into_iter()
+    std::env::vars()
+        .filter(|(name, _)| name.starts_with("LOCAL_POSTGRES_BIN"))
+        .map(|(_, folder)| PathBuf::from(folder))
         .chain(usual.flatten().map(|entry| entry.path().join("bin")))
         .chain(std::env::split_paths(&path))
         .map(|folder| folder.join(name))
