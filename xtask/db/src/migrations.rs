@@ -10,6 +10,7 @@ use std::sync::OnceLock;
 
 use sha2::{Digest as _, Sha256};
 
+use crate::sql::statements::has_statement;
 use crate::ui::failure::{Failure, Result, nearest};
 use crate::workspace::Service;
 use crate::workspace::diesel_toml::DieselToml;
@@ -72,12 +73,13 @@ impl Migration {
     pub(crate) fn down(&self) -> Result<String> {
         let path = self.down_path();
         match Sql::read(&path).into_text() {
-            Ok(text) if !text.trim().is_empty() => Ok(text),
+            Ok(text) if has_statement(&text) => Ok(text),
             Ok(_) => Err(Failure::usage(format!(
                 "`{}` is empty, so `{}` can't be reverted",
                 path.display(),
                 self.name
-            ))),
+            ))
+            .help("write what takes the migration back; if nothing is to be done, `SELECT 1;` says so")),
             Err(error) => Err(Failure::usage(format!(
                 "failed to read `{}`: {error}",
                 path.display()
@@ -104,10 +106,6 @@ impl TryFrom<Folder> for Migration {
                 folder.path.display()
             ))
             .help("name it <version>_<name>, for instance 2026-01-31-120000_add_users"));
-        }
-        if up.trim().is_empty() {
-            return Err(Failure::usage(format!("`{}` is empty", up_path.display()))
-                .help("write the migration, or remove its folder"));
         }
         let in_transaction = folder.metadata.in_transaction();
         if let Metadata::Malformed(error) = folder.metadata {
@@ -268,6 +266,25 @@ pub(crate) struct Plan<'m> {
     pub(crate) unknown: Vec<String>,
     /// Pending, but older than an applied one: merged from another branch.
     pub(crate) out_of_order: Vec<&'m Migration>,
+}
+
+impl<'m> Plan<'m> {
+    /// The pending migrations, up to a version if one is given.
+    ///
+    /// # Errors
+    /// One of them is not written yet: to run it, or to mark it as applied, would lose it.
+    pub(crate) fn pending_to(self, last: Option<&str>) -> Result<Vec<&'m Migration>> {
+        let mut pending = self.pending;
+        pending.retain(|migration| last.is_none_or(|last| migration.version.as_str() <= last));
+        match pending.iter().find(|one| !has_statement(&one.up)) {
+            None => Ok(pending),
+            Some(empty) => Err(
+                Failure::usage(format!("`{}` is empty", empty.up_path().display())).help(
+                    "write the migration, or remove its folder; if it is to do nothing, `SELECT 1;` says so",
+                ),
+            ),
+        }
+    }
 }
 
 #[cfg(test)]

@@ -56,6 +56,31 @@ fn an_owned_database_wants_the_versions_by_name() {
 }
 
 #[test]
+fn a_migration_that_is_not_written_yet_is_not_marked() {
+    let workspace = workspace(&["arc"]);
+    let arc = workspace.database("arc");
+    workspace.create_database(&arc);
+    workspace.execute(
+        &arc,
+        "CREATE TABLE arc_items (id bigint PRIMARY KEY, note text)",
+    );
+    workspace.migration("arc", "2026-01-03-000000_later", "-- to do\n", "");
+    workspace
+        .db("baseline arc")
+        .exits(2)
+        .says("2026-01-03-000000_later/up.sql` is empty");
+    workspace
+        .db("baseline arc --to 2026-01-02-000000")
+        .exits(0)
+        .says("marked 2 migrations");
+    workspace
+        .db("status")
+        .exits(0)
+        .says("pending: 20260103000000");
+    workspace.db("migrate").exits(2).says("is empty");
+}
+
+#[test]
 fn a_foreign_table_is_not_taken_for_the_migrations() {
     let workspace = workspace(&["arc"]);
     let arc = workspace.database("arc");

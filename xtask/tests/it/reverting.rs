@@ -81,14 +81,16 @@ fn nothing_is_reverted_when_one_of_them_has_no_way_down() {
     let arc = workspace.database("arc");
     workspace.db("create").exits(0);
     workspace.db("migrate").exits(0);
-    workspace.write(
-        "services/arc/migrations/2026-01-01-000000_create/down.sql",
-        "\n",
-    );
-    workspace
-        .db("revert arc -n 2")
-        .exits(2)
-        .says("2026-01-01-000000_create/down.sql` is empty");
+    for nothing in ["\n", "-- no way back\n;\n"] {
+        workspace.write(
+            "services/arc/migrations/2026-01-01-000000_create/down.sql",
+            nothing,
+        );
+        workspace
+            .db("revert arc -n 2")
+            .exits(2)
+            .says("2026-01-01-000000_create/down.sql` is empty");
+    }
     workspace.remove("services/arc/migrations/2026-01-01-000000_create/down.sql");
     workspace
         .db("revert arc -n 2")

@@ -123,36 +123,136 @@ fn strings_are_read_as_the_database_has_it() {
     assert_eq!(note(2), whole, "not split");
 }
 
+/// Ways for a file to end the transaction that it runs in: the statement that does, and its place.
+const ENDS: [(&str, &str, &str); 8] = [
+    ("CREATE TABLE a ();\nROLLBACK AND CHAIN;", "2:1", "ROLLBACK"),
+    (
+        "CREATE TABLE a ();\nROLLBACK; BEGIN; CREATE TABLE b ();",
+        "2:1",
+        "ROLLBACK",
+    ),
+    (
+        "BEGIN; CREATE TABLE a ();\nABORT; BEGIN; CREATE TABLE b (); COMMIT;",
+        "2:1",
+        "ROLLBACK",
+    ),
+    (
+        "CREATE TABLE a ();\nPREPARE TRANSACTION 'p';",
+        "2:1",
+        "PREPARE TRANSACTION",
+    ),
+    ("CREATE TABLE a ();\nCOMMIT AND CHAIN;", "2:1", "COMMIT"),
+    ("BEGIN;\nCREATE TABLE a ();\nEND;", "3:1", "COMMIT"),
+    (
+        "CREATE TABLE a (); COMMIT; CREATE TABLE z (i nope);",
+        "1:20",
+        "COMMIT",
+    ),
+    (
+        "COPY (SELECT 1) TO STDOUT;\nCREATE TABLE a (); COMMIT;",
+        "2:20",
+        "COMMIT",
+    ),
+];
+
 #[test]
-fn nothing_runs_after_the_rollback_of_a_file() {
+fn a_file_that_ends_its_transaction_is_refused_before_its_first_statement() {
     let workspace = migrated();
-    let up = "CREATE TABLE gone ();\nROLLBACK;\nCREATE TABLE after_it ();\nCOMMIT;\n";
-    workspace.migration("arc", X, up, "SELECT 1;");
+    let arc = workspace.database("arc");
+    workspace.execute(&arc, "CREATE SEQUENCE ran");
+    for (up, place, end) in ENDS {
+        let up = format!("SELECT nextval('ran'); {up}");
+        let place = match place.strip_prefix("1:") {
+            Some(_) => "1:43",
+            None => place,
+        };
+        workspace.migration("arc", X, &up, "SELECT 1;");
+        workspace
+            .db("migrate")
+            .exits(4)
+            .says(&format!("up.sql:{place}\n"))
+            .says(&format!("the file ends its own transaction: remove {end}"))
+            .says("nothing was applied");
+        let script = workspace.db("migrate --sql").exits(4);
+        assert_eq!(script.stdout, "");
+        script.says(&format!("remove {end}"));
+    }
+    assert_eq!(workspace.tables(&arc), "arc_items");
+    assert_eq!(
+        workspace.value(&arc, "SELECT is_called FROM ran"),
+        "false",
+        "a statement ran"
+    );
+    workspace.migration(
+        "arc",
+        X,
+        "SAVEPOINT s; CREATE TABLE a (); ROLLBACK TO s; RELEASE s; CREATE TABLE b ();",
+        "CREATE TABLE a (); ROLLBACK; BEGIN;",
+    );
+    workspace.db("migrate").exits(0);
     workspace
-        .db("migrate")
+        .db("revert arc")
         .exits(4)
-        .says("up.sql:2:1\n  |\n2 | ROLLBACK;")
-        .says("rolls back its own work");
-    assert_eq!(workspace.tables(&workspace.database("arc")), "arc_items");
-    // In a new transaction it is lost as well.
-    workspace.migration("arc", X, "CREATE TABLE gone (); ROLLBACK AND CHAIN;", "");
-    workspace
-        .db("migrate")
-        .exits(4)
-        .says("rolls back its own work");
+        .says("down.sql:1:20\n")
+        .says("remove ROLLBACK");
+    assert_eq!(workspace.tables(&arc), "arc_items b");
 }
 
 #[test]
-fn a_file_that_commits_goes_on_and_is_noted_with_its_line() {
+fn a_file_that_ends_its_transaction_where_no_word_shows_it_is_not_applied() {
     let workspace = migrated();
-    let up = "BEGIN;\nCREATE TABLE one ();\nCOMMIT;\nBEGIN;\nCREATE TABLE two ();\nCOMMIT;\nCREATE TABLE three ();";
-    workspace.migration("arc", X, up, "DROP TABLE one, two, three;");
-    workspace
-        .db("migrate")
-        .exits(0)
-        .says("up.sql ends the transaction itself (COMMIT in line 3)");
     let arc = workspace.database("arc");
-    assert_eq!(workspace.tables(&arc), "arc_items one three two");
+    workspace.execute(
+        "postgres",
+        &format!("ALTER DATABASE \"{arc}\" SET standard_conforming_strings = off"),
+    );
+    for end in [
+        "ROLLBACK AND CHAIN",
+        "ROLLBACK; BEGIN",
+        "ROLLBACK",
+        "COMMIT AND CHAIN",
+        "COMMIT; BEGIN",
+        "COMMIT",
+    ] {
+        // Read by the standard, the statements are in a string.
+        let up = format!(r"SELECT 'it\'; CREATE TABLE a (); {end}; SELECT '\'';");
+        let up = up.replacen(r"'it\'", r"'it\''", 1);
+        workspace.migration("arc", X, &up, "SELECT 1;");
+        workspace
+            .db("migrate")
+            .exits(4)
+            .says("the file ends its own transaction")
+            .says("statements before the error may have been kept");
+        assert!(!workspace.applied(&arc).contains("20260103"), "{end}");
+        workspace.execute(&arc, "DROP TABLE IF EXISTS a");
+    }
+    let up = r"SAVEPOINT s; SELECT 'it\''; CREATE TABLE a (); ROLLBACK TO s; SELECT '\'';";
+    workspace.migration("arc", X, up, "SELECT 1;");
+    workspace.db("migrate").exits(0);
+    assert_eq!(workspace.tables(&arc), "arc_items");
+}
+
+#[test]
+fn a_file_without_a_transaction_may_commit_its_own_and_not_undo_it() {
+    let workspace = migrated();
+    let arc = workspace.database("arc");
+    for (end, named) in [
+        ("ROLLBACK", "ROLLBACK"),
+        ("PREPARE TRANSACTION 'p'", "PREPARE TRANSACTION"),
+    ] {
+        let up = format!("BEGIN;\nCREATE TABLE a ();\n{end};");
+        workspace.migration_without_transaction("arc", X, &up, "SELECT 1;");
+        workspace
+            .db("migrate")
+            .exits(4)
+            .says("up.sql:3:1\n")
+            .says(&format!("remove {named}"));
+    }
+    assert_eq!(workspace.tables(&arc), "arc_items");
+    let up = "BEGIN;\nCREATE TABLE a ();\nCOMMIT;";
+    workspace.migration_without_transaction("arc", X, up, "SELECT 1;");
+    workspace.db("migrate").exits(0);
+    assert_eq!(workspace.tables(&arc), "a arc_items");
     workspace.db("status --exit-code").exits(0);
 }
 
@@ -163,14 +263,14 @@ fn a_file_that_rolls_itself_back_is_refused_on_a_throwaway_database_too() {
     let found = only(&workspace, "check");
     assert_eq!(found.0, "migration-fails");
     assert_eq!(found.2, format!("services/arc/migrations/{X}/up.sql:2"));
-    assert!(found.3.contains("rolls back its own work"), "{}", found.3);
+    assert!(found.3.contains("ends its own transaction"), "{}", found.3);
 
     let printed = Printed::new();
     printed.migration("notes", X, "CREATE TABLE gone (); ROLLBACK;", "SELECT 1;");
     printed
         .db("schema notes", 4)
         .says("on a throw-away database")
-        .says("rolls back its own work");
+        .says("ends its own transaction");
 }
 
 #[test]

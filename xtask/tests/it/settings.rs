@@ -215,8 +215,10 @@ fn faults_in_a_services_folder_are_named() {
         .says("2026-01-01-000000_create")
         .says("silently drop");
     workspace.remove("services/arc/migrations/20260101000000_twin");
+    workspace.db("create").exits(0);
     for (file, text, says) in [
         ("up.sql", "  \n", "up.sql` is empty"),
+        ("up.sql", "-- later\n/* ; */ ;\n", "up.sql` is empty"),
         (
             "metadata.toml",
             "run_in_transaction = maybe",

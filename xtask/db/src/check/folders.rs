@@ -4,7 +4,7 @@ use super::finding::Finding;
 use super::scope::{Scope, Subject};
 use crate::migrations::folder::{Folder, Metadata, Sql};
 use crate::repair::change::Change;
-use crate::sql::statements::{place_of, starts};
+use crate::sql::statements::{has_statement, place_of};
 use crate::workspace::edit::Edit;
 
 pub(super) fn check(scope: &Scope<'_>, subject: &Subject<'_>, folder: &Folder) -> Vec<Finding> {
@@ -76,7 +76,7 @@ fn texts(shown: &str, folder: &Folder) -> Vec<Finding> {
                     .at(file, place_of(text, offset).line)
                     .help("save it as UTF-8: PostgreSQL and Diesel read nothing else")
             }
-            Sql::Text(text) if starts(text).is_empty() => {
+            Sql::Text(text) if !has_statement(text) => {
                 let message = format!("the {name} of `{of}` holds no statement");
                 Finding::new(empty, message).at(file, 1).help(help)
             }

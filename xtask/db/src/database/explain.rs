@@ -4,14 +4,13 @@ use crate::database::fault::Fault;
 use crate::database::recovery::left_indexes;
 use crate::database::runner::Runner;
 use crate::database::task::{Failed, Task};
-use crate::pg::SqlError;
 use crate::sql::diagnostic;
-use crate::sql::statements::{self, place_of};
+use crate::sql::statements::place_of;
 use crate::ui::failure::{Failure, Kind};
 
 impl Runner<'_> {
     pub(super) fn explain(&mut self, task: &Task<'_>, fault: &Fault) -> Failed {
-        let Fault { error, offset } = fault;
+        let Fault { error, offset, .. } = fault;
         let Task { migration, sql, .. } = task;
         let path = task.path();
         let shown = diagnostic::render(&self.workspace.shown(&path), sql, *offset, error);
@@ -36,7 +35,7 @@ impl Runner<'_> {
                 "the connection was lost; run the command again: it goes on where this stopped",
             );
         } else {
-            for help in self.help(task, error) {
+            for help in self.help(task, fault) {
                 failure = failure.help(help);
             }
         }
@@ -50,7 +49,8 @@ impl Runner<'_> {
     }
 
     /// What there is to do after a failure.
-    fn help(&mut self, task: &Task<'_>, error: &SqlError) -> Vec<String> {
+    fn help(&mut self, task: &Task<'_>, fault: &Fault) -> Vec<String> {
+        let error = &fault.error;
         let migration = task.migration;
         let mut help = Vec::new();
         if self.recovery.is_some() && !migration.in_transaction {
@@ -73,8 +73,7 @@ impl Runner<'_> {
             });
         }
         if self.books.is_lasting() {
-            let is_whole = statements::transaction_end(&task.sql).is_none();
-            help.push(match migration.in_transaction && is_whole {
+            help.push(match migration.in_transaction && fault.is_whole {
                 true => "nothing was applied; fix the migration and run the command again",
                 false => "statements before the error may have been kept; fix the migration and run the command again",
             }.to_owned());

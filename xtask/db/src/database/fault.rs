@@ -1,13 +1,50 @@
 //! A statement that the server refused while a migration ran, and where it stands in the file.
 
+use crate::migrations::Migration;
 use crate::pg::SqlError;
-use crate::sql::statements::{Statement, offset_of};
+use crate::sql::diagnostic;
+use crate::sql::statements::{End, Script, Statement, offset_of};
+use crate::ui::failure::{Failure, Kind, Result};
+use crate::workspace::{Service, Workspace};
+
+/// A file that can't run as it is, whatever the server says; for a script that is printed.
+///
+/// # Errors
+/// One of its statements ends the transaction of the file.
+pub(super) fn refuse_own_end(
+    workspace: &Workspace,
+    service: &Service,
+    migration: &Migration,
+) -> Result<()> {
+    let script = Script::of(&migration.up);
+    let found = script.forbidden_end(migration.in_transaction);
+    let Some((statement, end)) = found.filter(|_| script.is_sure) else {
+        return Ok(());
+    };
+    let Fault { error, offset, .. } = Fault::forbidden(&statement, end);
+    let path = workspace.shown(&migration.up_path());
+    Err(Failure::new(
+        Kind::Migration,
+        format!(
+            "failed to print migration `{}` of service `{}`\n{}",
+            migration.name,
+            service.name,
+            diagnostic::render(&path, &migration.up, offset, &error)
+        ),
+    ))
+}
 
 /// An error, and where it stands in the file: a byte offset, where it is known.
 pub(super) struct Fault {
     pub(super) error: SqlError,
     pub(super) offset: Option<usize>,
+    /// Whether nothing of a file in a transaction was kept.
+    pub(super) is_whole: bool,
 }
+
+/// What there is to know about a file that ends its transaction.
+const ONE_TRANSACTION: &str = "a file and its bookkeeping are one transaction, without BEGIN and COMMIT; databases that have the migration \
+     already take the new text with `cargo xtask db migrate --accept-edited`";
 
 impl From<SqlError> for Fault {
     /// Of a statement that is not in the file.
@@ -15,18 +52,36 @@ impl From<SqlError> for Fault {
         Self {
             error,
             offset: None,
+            is_whole: true,
         }
     }
 }
 
 impl Fault {
-    pub(super) fn rolls_back(offset: Option<usize>) -> Self {
+    /// Of a statement that is not run, since it ends the transaction of the file.
+    pub(super) fn forbidden(statement: &Statement<'_>, end: End) -> Self {
         Self {
             error: SqlError {
-                message: "the file rolls back its own work: remove its ROLLBACK".to_owned(),
+                message: format!("the file ends its own transaction: remove {end}"),
+                hint: Some(ONE_TRANSACTION.to_owned()),
                 ..SqlError::default()
             },
-            offset,
+            offset: Some(statement.start),
+            is_whole: true,
+        }
+    }
+
+    /// Of a file that ended its transaction with a statement that we did not see.
+    pub(super) fn ended() -> Self {
+        Self {
+            error: SqlError {
+                message: "the file ends its own transaction: remove its COMMIT, ROLLBACK or PREPARE TRANSACTION"
+                    .to_owned(),
+                hint: Some(ONE_TRANSACTION.to_owned()),
+                ..SqlError::default()
+            },
+            offset: None,
+            is_whole: false,
         }
     }
 
@@ -37,6 +92,7 @@ impl Fault {
         Self {
             error,
             offset: Some(statement.start + inner),
+            is_whole: true,
         }
     }
 

@@ -1,9 +1,8 @@
 //! The one way to run migrations, up or down, on a service's database or a throw-away one, with their bookkeeping.
 //!
 //! Rounds to the server: a migration in a transaction is one, with its BEGIN, its statements, the reset of the session,
-//! the books and the COMMIT. One that ends its own transaction is two or three: up to there, the rest, the books. One that
-//! goes as one string is three: BEGIN, the string, the books. One without a transaction is three: the row that says
-//! `started`, the string, the books. A failure adds two: ROLLBACK, and the row that says so.
+//! the books and the COMMIT. One that goes as one string is three: BEGIN, the string, the books. One without a transaction
+//! is three: the row that says `started`, the string, the books. A failure adds two: ROLLBACK, and the row that says so.
 
 use std::time::Instant;
 
@@ -14,7 +13,7 @@ use crate::database::recovery::Recovery;
 use crate::database::session::{RESET, Session};
 use crate::database::task::{Direction, Done, Failed, Ran, Task};
 use crate::pg::Connection;
-use crate::sql::statements::{self, End, Script, offset_of, place_of};
+use crate::sql::statements::{Script, offset_of};
 use crate::ui::failure::Result;
 use crate::ui::progress::{Step, Watch};
 use crate::workspace::{Service, Workspace};
@@ -95,7 +94,7 @@ impl Runner<'_> {
             Ok(Some(note)) => notes.push(note),
             Ok(None) => {
                 let ran = match task.migration.in_transaction {
-                    true => self.with_transaction(task, &mut notes, watch),
+                    true => self.with_transaction(task, watch),
                     false => self.without_transaction(task, watch),
                 };
                 // Taken in any case: they are not the next one's.
@@ -112,14 +111,9 @@ impl Runner<'_> {
     }
 
     /// The migration and its bookkeeping in one transaction: both, or neither and a row that says why.
-    fn with_transaction<'t>(
-        &mut self,
-        task: &'t Task<'_>,
-        notes: &mut Vec<String>,
-        watch: &Watch<'t>,
-    ) -> Result<(), Fault> {
+    fn with_transaction<'t>(&mut self, task: &'t Task<'_>, watch: &Watch<'t>) -> Result<(), Fault> {
         let begin = Instant::now();
-        let ran = self.in_transaction(task, notes, watch);
+        let ran = self.in_transaction(task, watch);
         if let Err(fault) = &ran {
             // Where the connection is lost, the server has rolled back by itself, and the row can't be written.
             let _ = self.connection.execute("ROLLBACK");
@@ -134,82 +128,55 @@ impl Runner<'_> {
         ran
     }
 
-    fn in_transaction<'t>(
-        &mut self,
-        task: &'t Task<'_>,
-        notes: &mut Vec<String>,
-        watch: &Watch<'t>,
-    ) -> Result<(), Fault> {
-        let script = Script::of(&task.sql);
-        let is_split = script.is_sure
-            && !script.copies
-            && script.statements.len() <= MOST
-            && self.connection.has_standard_strings();
-        // From where the file goes as one string.
-        let mut rest = 0;
-        let mut ended = None;
-        if is_split {
-            match (self.one_by_one(task, &script, watch), script.first_end()) {
-                (Ok(()), None) => return Ok(()),
-                (Ok(()), Some((number, end))) => {
-                    let statement = script.statements[number];
-                    if end == End::Rollback {
-                        return Err(Fault::rolls_back(Some(statement.start)));
-                    }
-                    ended = Some(statement.start);
-                    rest = statement.start + statement.sql.len();
-                }
-                (Err(fault), _) if fault.may_be_the_splitting() => {
+    fn in_transaction<'t>(&mut self, task: &'t Task<'_>, watch: &Watch<'t>) -> Result<(), Fault> {
+        let script = self.script(task)?;
+        if script.is_sure && !script.copies && script.statements.len() <= MOST {
+            match self.one_by_one(task, &script, watch) {
+                Err(fault) if fault.may_be_the_splitting() => {
                     self.connection.execute("ROLLBACK")?;
                     self.connection.take_notices();
                 }
-                (Err(fault), _) => return Err(fault),
+                ran => return ran,
             }
         }
-        if ended.is_none() {
-            self.connection.execute("BEGIN")?;
-        }
-        self.as_one_string(&task.sql, rest, &script)?;
-        let is_over = !self.connection.in_transaction();
-        if is_over && let Some((start, end)) = statements::transaction_end(&task.sql[rest..]) {
-            let start = rest + start;
-            if end == End::Rollback {
-                return Err(Fault::rolls_back(script.is_sure.then_some(start)));
-            }
-            ended = ended.or(Some(start));
-        }
-        if is_over || ended.is_some() {
-            notes.push(own_end(task, ended));
+        self.connection.execute("BEGIN")?;
+        let ended = self.as_one_string(task, &script)?;
+        if ended {
+            return Err(Fault::ended());
         }
         let close = self.close(task, None);
         let mut flight = script_of(&close);
         flight.push("COMMIT");
-        if is_over {
-            flight.insert(0, "BEGIN");
-        }
         // Whatever fails from here on stands in no line of the file.
         self.connection.pipeline(&flight).map_err(Fault::from)
     }
 
-    /// In one round: BEGIN, and each statement by itself up to the one that ends the transaction; or to the last, the
-    /// books and COMMIT.
+    /// The statements of a file, as the session splits it.
+    ///
+    /// # Errors
+    /// One of them ends the file's transaction: none was run.
+    fn script<'t>(&self, task: &'t Task<'_>) -> Result<Script<'t>, Fault> {
+        let mut script = Script::of(&task.sql);
+        script.is_sure &= self.connection.has_standard_strings();
+        match script.forbidden_end(task.migration.in_transaction) {
+            Some((statement, end)) if script.is_sure => Err(Fault::forbidden(&statement, end)),
+            _ => Ok(script),
+        }
+    }
+
+    /// In one round: BEGIN, each statement by itself, the books and COMMIT.
     fn one_by_one<'t>(
         &mut self,
         task: &'t Task<'_>,
         script: &Script<'t>,
         watch: &Watch<'t>,
     ) -> Result<(), Fault> {
-        let own = match script.first_end() {
-            Some((number, _)) => &script.statements[..=number],
-            None => &script.statements,
-        };
+        let own = &script.statements;
         let close = self.close(task, None);
         let mut flight = vec!["BEGIN"];
         flight.extend(own.iter().map(|statement| statement.sql));
-        if own.len() == script.statements.len() && script.first_end().is_none() {
-            flight.extend(script_of(&close));
-            flight.push("COMMIT");
-        }
+        flight.extend(script_of(&close));
+        flight.push("COMMIT");
         if let Some(first) = own.first() {
             watch.at(1, first.sql);
         }
@@ -237,15 +204,15 @@ impl Runner<'_> {
         watch: &Watch<'t>,
     ) -> Result<(), Fault> {
         let begin = Instant::now();
+        let script = self.script(task)?;
         let row = match self.books.started(task.migration, task.kind()) {
             Some(started) => self.connection.query_text(&started, &[])?,
             None => None,
         };
-        let script = Script::of(&task.sql);
         if let [only] = script.statements.as_slice() {
             watch.at(1, only.sql);
         }
-        let ran = self.as_one_string(&task.sql, 0, &script);
+        let ran = self.as_one_string(task, &script).map(drop);
         // A BEGIN of its own may be left open.
         let ran = match (ran, self.connection.in_transaction()) {
             (Ok(()), true) => self.connection.execute("COMMIT").map_err(Fault::from),
@@ -268,21 +235,28 @@ impl Runner<'_> {
         ran.and(written)
     }
 
-    /// Sends the file from a byte offset on as one string.
-    fn as_one_string(&mut self, sql: &str, from: usize, script: &Script<'_>) -> Result<(), Fault> {
-        let mut later = script.statements.iter().filter(|own| own.start >= from);
-        if from > 0 && later.clone().next().is_none() {
-            return Ok(());
+    /// Sends the file as one string; whether it ended the transaction around it.
+    fn as_one_string(&mut self, task: &Task<'_>, script: &Script<'_>) -> Result<bool, Fault> {
+        let (ran, ended) = self.connection.execute_whole(&task.sql);
+        match ran {
+            Ok(()) => Ok(ended || !self.connection.in_transaction()),
+            Err(error) => {
+                let offset = match error.position {
+                    Some(position) => Some(offset_of(&task.sql, position)),
+                    // PostgreSQL gives a position for what it can't parse or resolve; of the rest, how many were complete.
+                    None if script.is_sure => {
+                        let failed = script.statements.get(error.statements_done);
+                        failed.map(|statement| statement.start)
+                    }
+                    None => None,
+                };
+                Err(Fault {
+                    error,
+                    offset,
+                    is_whole: !ended,
+                })
+            }
         }
-        self.connection.execute(&sql[from..]).map_err(|error| {
-            let offset = match error.position {
-                Some(position) => Some(from + offset_of(&sql[from..], position)),
-                // PostgreSQL gives a position for what it can't parse or resolve; of the rest, how many were complete.
-                None if script.is_sure => later.nth(error.statements_done).map(|own| own.start),
-                None => None,
-            };
-            Fault { error, offset }
-        })
     }
 
     /// The reset of the session and the books.
@@ -295,17 +269,4 @@ impl Runner<'_> {
 fn script_of(sql: &str) -> Vec<&str> {
     let statements = Script::of(sql).statements;
     statements.iter().map(|statement| statement.sql).collect()
-}
-
-/// The note about a file that ends its own transaction; `start` is the statement that does.
-fn own_end(task: &Task<'_>, start: Option<usize>) -> String {
-    let file = match task.direction {
-        Direction::Up => "up.sql",
-        Direction::Down => "down.sql",
-    };
-    let line = start.map(|start| format!(" in line {}", place_of(&task.sql, start).line));
-    format!(
-        "{file} ends the transaction itself (COMMIT{}), so it is not all or nothing: remove that",
-        line.unwrap_or_default()
-    )
 }

@@ -1,23 +1,37 @@
 //! Scripts for `psql`: what the tool would run, for a database administrator.
 
 use crate::database::books::{Books as _, LedgerBooks, create_history};
+use crate::database::fault::refuse_own_end;
 use crate::database::ledger::{CREATE, FORMAT, RunKind, TOOL, UPGRADE};
 use crate::database::state::State;
 use crate::database::target::Target;
 use crate::migrations::Migration;
 use crate::pg::{Ident, Literal};
+use crate::ui::failure::Result;
 use crate::ui::report::count;
+use crate::workspace::Workspace;
 
 /// Everything that `db migrate` would run.
-pub(crate) fn migrate(target: &Target<'_>, pending: &[&Migration], state: &State) -> String {
+///
+/// # Errors
+/// A migration that could not run as it is.
+pub(crate) fn migrate(
+    workspace: &Workspace,
+    target: &Target<'_>,
+    pending: &[&Migration],
+    state: &State,
+) -> Result<String> {
     let Target { service, url, .. } = target;
+    for migration in pending {
+        refuse_own_end(workspace, service, migration)?;
+    }
     let mut sql = format!(
         "-- service {}: {}, written by cargo xtask {TOOL}; run it with psql\n",
         service.name,
         count(pending.len(), "migration"),
     );
     if pending.is_empty() {
-        return sql;
+        return Ok(sql);
     }
     let role = url.params.get("user");
     sql.push_str(&head(&service.name, &url.database, role));
@@ -49,7 +63,7 @@ pub(crate) fn migrate(target: &Target<'_>, pending: &[&Migration], state: &State
             migration.name
         ));
     }
-    sql
+    Ok(sql)
 }
 
 /// The head of a script for `psql`: goes to the database, or stops where that is not the service's own.

@@ -63,6 +63,14 @@ impl Connection {
         self.send(sql, false).map(drop)
     }
 
+    /// As [`execute`](Self::execute), of a file; also whether the transaction around it was ended meanwhile, as far as the
+    /// server's answers tell: a new one may be open by the end.
+    pub(crate) fn execute_whole(&mut self, sql: &str) -> (SqlResult<()>, bool) {
+        let mut ends = Ends::default();
+        let sent = self.send_told(sql, false, |tag| ends.see(tag));
+        (sent.map(drop), ends.any)
+    }
+
     /// Runs statements as one string, the last with rows of which gives one JSON value, and reads it.
     ///
     /// # Errors
@@ -260,6 +268,16 @@ impl Connection {
 
     /// Sends one string and reads all its results; gives the rows of the last that had any, if they are wanted.
     fn send(&mut self, sql: &str, with_rows: bool) -> SqlResult<Rows> {
+        self.send_told(sql, with_rows, |_| {})
+    }
+
+    /// As [`send`](Self::send); `complete` hears the command of each statement that is.
+    fn send_told(
+        &mut self,
+        sql: &str,
+        with_rows: bool,
+        mut complete: impl FnMut(&str),
+    ) -> SqlResult<Rows> {
         const NO_DATA: &CStr =
             c"COPY FROM STDIN has no data here: use INSERT, or COPY FROM a file on the server";
         if !self.raw.send_string(&c_string(sql)?) {
@@ -281,7 +299,10 @@ impl Connection {
                     if status == Status::PGRES_TUPLES_OK && with_rows {
                         rows = result.rows();
                     }
-                    done += usize::from(result.is_complete());
+                    if let Some(command) = result.command() {
+                        complete(&command);
+                        done += 1;
+                    }
                 }
             }
         }
@@ -327,6 +348,25 @@ impl Connection {
 
     fn last_error(&self) -> String {
         self.params.redact(self.raw.error().trim())
+    }
+}
+
+/// What the commands of a string that were run say of the transaction around it.
+#[derive(Default)]
+struct Ends {
+    any: bool,
+    has_savepoint: bool,
+}
+
+impl Ends {
+    fn see(&mut self, command: &str) {
+        match command {
+            "COMMIT" | "PREPARE TRANSACTION" => self.any = true,
+            // Also what goes back to a savepoint.
+            "ROLLBACK" if !self.has_savepoint => self.any = true,
+            "SAVEPOINT" => self.has_savepoint = true,
+            _ => {}
+        }
     }
 }
 

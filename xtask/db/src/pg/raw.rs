@@ -216,10 +216,10 @@ impl RawResult {
         )
     }
 
-    /// Whether the server said that the statement is complete: a rule may give several results before that.
-    pub(super) fn is_complete(&self) -> bool {
+    /// The command that the server said is complete: a rule may give several results before that.
+    pub(super) fn command(&self) -> Option<String> {
         // SAFETY: null is allowed; the C string lives as long as the result.
-        unsafe { text_of(pq_sys::PQcmdStatus(self.0)) }.is_some_and(|tag| !tag.is_empty())
+        unsafe { text_of(pq_sys::PQcmdStatus(self.0)) }.filter(|tag| !tag.is_empty())
     }
 
     /// A field of an error by its code in the protocol ("Error and Notice Message Fields" in PostgreSQL's manual).

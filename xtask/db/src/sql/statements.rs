@@ -1,5 +1,7 @@
 //! The statements of an SQL string, found once for everybody: who runs them, who checks them, who shows where one failed.
 
+use std::fmt;
+
 use squawk_lexer::{LiteralKind, TokenKind, tokenize};
 
 /// One statement, from its first word to its last, without the `;`.
@@ -36,10 +38,14 @@ impl<'s> Script<'s> {
         scanner.script
     }
 
-    /// The first statement that ends the transaction around the string, its number and how it does.
-    pub(crate) fn first_end(&self) -> Option<(usize, End)> {
-        let mut numbered = self.statements.iter().enumerate();
-        numbered.find_map(|(number, statement)| Some((number, statement.end()?)))
+    /// The first statement that may not be in a migration: one that ends the transaction around the file, or, where there
+    /// is none, one that undoes what the file did in its own. Only sure of what it says where the splitting is.
+    pub(crate) fn forbidden_end(&self, in_transaction: bool) -> Option<(Statement<'s>, End)> {
+        let mut ends = self
+            .statements
+            .iter()
+            .filter_map(|own| Some((*own, own.end()?)));
+        ends.find(|(_, end)| in_transaction || *end != End::Commit)
     }
 }
 
@@ -47,11 +53,12 @@ impl Statement<'_> {
     /// How this statement ends the transaction that it runs in, if it does.
     pub(crate) fn end(&self) -> Option<End> {
         let words = words(self.sql, 0, 3);
+        let second = words.get(1).map(String::as_str);
         match words.first().map(String::as_str) {
+            // Of another transaction, which was prepared before.
+            Some("commit" | "rollback") if second == Some("prepared") => None,
             Some("commit" | "end") => Some(End::Commit),
-            Some("prepare") if words.get(1).is_some_and(|word| word == "transaction") => {
-                Some(End::Commit)
-            }
+            Some("prepare") if second == Some("transaction") => Some(End::Prepare),
             Some("abort") => Some(End::Rollback),
             // ROLLBACK TO a savepoint ends nothing.
             Some("rollback") if !words.iter().any(|word| word == "to") => Some(End::Rollback),
@@ -70,6 +77,8 @@ struct Scanner<'s> {
     body: usize,
     /// The END of a body was the last word: nothing but a `;` can follow.
     after_body: bool,
+    /// A body ended before the open statement, at an END that may have been a name in it.
+    had_body: bool,
     /// The last token but for white space and comments.
     previous: &'s str,
     /// That token was a string with escapes, which a string on the next line would continue.
@@ -89,6 +98,7 @@ impl<'s> Scanner<'s> {
             parentheses: 0,
             body: 0,
             after_body: false,
+            had_body: false,
             previous: "",
             in_escapes: false,
         }
@@ -154,7 +164,9 @@ impl<'s> Scanner<'s> {
         let is = |other: &str| word.eq_ignore_ascii_case(other);
         let follows = |other: &str| self.previous.eq_ignore_ascii_case(other);
         if self.body == 0 {
-            if is("atomic") && follows("begin") && self.begins_with("create") {
+            if is("end") && self.open.is_none() && self.had_body {
+                self.script.is_sure = false;
+            } else if is("atomic") && follows("begin") && self.begins_with("create") {
                 self.body = 1;
             } else if (is("stdin") || is("stdout")) && self.begins_with("copy") {
                 self.script.copies = true;
@@ -185,6 +197,7 @@ impl<'s> Scanner<'s> {
         }
         // At the end of the string, what is still open is never closed.
         self.script.is_sure &= self.parentheses == 0 && self.body == 0;
+        self.had_body |= self.after_body;
         self.after_body = false;
         self.previous = "";
         self.in_escapes = false;
@@ -201,6 +214,21 @@ fn has(text: &str, word: &str) -> bool {
 pub(crate) fn starts(sql: &str) -> Vec<usize> {
     let statements = Script::of(sql).statements;
     statements.iter().map(|statement| statement.start).collect()
+}
+
+/// Whether there is any statement: white space, comments and `;` are none.
+pub(crate) fn has_statement(sql: &str) -> bool {
+    let mut tokens = tokenize(sql).map(|token| token.kind);
+    tokens.any(|kind| {
+        !matches!(
+            kind,
+            TokenKind::Whitespace
+                | TokenKind::LineComment
+                | TokenKind::BlockComment { .. }
+                | TokenKind::Semi
+                | TokenKind::Eof
+        )
+    })
 }
 
 /// The words at the start of the statement at `offset`, in lower case, as many as asked for.
@@ -233,20 +261,22 @@ fn first_words(sql: &str) -> impl Iterator<Item = &str> {
         .map(|(_, text)| text)
 }
 
-/// How a text ends the transaction that it runs in.
+/// How a statement ends the transaction that it runs in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum End {
     Commit,
     Rollback,
+    Prepare,
 }
 
-/// The last statement at the top level that ends a transaction, if there is one.
-pub(crate) fn transaction_end(sql: &str) -> Option<(usize, End)> {
-    let statements = Script::of(sql).statements;
-    statements
-        .iter()
-        .rev()
-        .find_map(|statement| Some((statement.start, statement.end()?)))
+impl fmt::Display for End {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Commit => "COMMIT",
+            Self::Rollback => "ROLLBACK",
+            Self::Prepare => "PREPARE TRANSACTION",
+        })
+    }
 }
 
 /// Whether the text is one `CREATE [UNIQUE] INDEX CONCURRENTLY`.

@@ -122,8 +122,8 @@ fn to_mark<'t>(target: &'t Target<'_>, state: &State, args: &Args) -> Result<Vec
     if args.claim_only {
         return Ok(Vec::new());
     }
-    let mut pending = target.migrations.plan(&state.versions()).pending;
-    pending.retain(|migration| last.is_none_or(|last| migration.version <= last.version));
+    let plan = target.migrations.plan(&state.versions());
+    let pending = plan.pending_to(last.map(|last| last.version.as_str()))?;
     if pending.is_empty() || last.is_some() || state.owner().is_none() {
         return Ok(pending);
     }

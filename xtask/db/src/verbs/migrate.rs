@@ -52,18 +52,15 @@ pub(crate) fn run(app: &App, args: &Args) -> Result<Report, Vec<Failure>> {
     if args.sql {
         let scripts = app.visit(&targets, purpose, |visit| {
             let Visit { target, state, .. } = &visit;
-            Ok(script::migrate(
-                target,
-                &pending(target, limit(target, args)?, state),
-                state,
-            ))
+            let pending = pending(target, limit(target, args)?, state)?;
+            script::migrate(&app.workspace, target, &pending, state)
         })?;
         return Ok(joined(scripts));
     }
     let results = app.visit(&targets, purpose, |visit| {
         let Visit { target, state, .. } = &visit;
         let limit = limit(target, args)?;
-        let pending = pending(target, limit, state);
+        let pending = pending(target, limit, state)?;
         if args.dry_run {
             Ok(listed(target, &pending))
         } else if pending.is_empty()
@@ -88,10 +85,12 @@ fn limit<'t>(target: &'t Target<'_>, args: &Args) -> Result<Option<&'t str>> {
     Ok(named.map(|migration| migration.version.as_str()))
 }
 
-fn pending<'t>(target: &'t Target<'_>, limit: Option<&str>, state: &State) -> Vec<&'t Migration> {
-    let mut pending = target.migrations.plan(&state.versions()).pending;
-    pending.retain(|migration| limit.is_none_or(|limit| migration.version.as_str() <= limit));
-    pending
+fn pending<'t>(
+    target: &'t Target<'_>,
+    limit: Option<&str>,
+    state: &State,
+) -> Result<Vec<&'t Migration>> {
+    target.migrations.plan(&state.versions()).pending_to(limit)
 }
 
 fn current(state: &State) -> String {
@@ -110,7 +109,7 @@ fn migrate(visit: Visit<'_>, limit: Option<&str>, accept: bool) -> Result<Outcom
         true => accept_edited(&mut session)?,
         false => Vec::new(),
     };
-    let pending = pending(target, limit, &session.state);
+    let pending = pending(target, limit, &session.state)?;
     let late = target
         .migrations
         .plan(&session.state.versions())

@@ -100,7 +100,7 @@ fn failures_without_a_position() {
     let run = failing("CREATE INDEX CONCURRENTLY i ON arc_items (note);");
     snapshot(&workspace, "migrate_concurrently_in_transaction", &run);
     let run = failing("CREATE TABLE kept (); COMMIT; CREATE TABLE z (i nope);");
-    snapshot(&workspace, "migrate_fails_after_its_own_commit", &run);
+    snapshot(&workspace, "migrate_commits_itself", &run);
 }
 
 #[test]
@@ -111,7 +111,7 @@ fn notes_of_a_migration() {
     workspace.migration(
         "arc",
         "2026-01-01-120000_late",
-        "DO $$ BEGIN RAISE NOTICE 'mind the gap'; END $$; CREATE TABLE own (); COMMIT;",
+        "DO $$ BEGIN RAISE NOTICE 'mind the gap'; END $$; CREATE TABLE own ();",
         "DROP TABLE own;",
     );
     snapshot(

@@ -51,6 +51,7 @@ fn faults_in_a_services_folder() {
         "services/arc/migrations/2026-01-02-000000_note/up.sql",
         "\n",
     );
+    workspace.db("create").exits(0);
     let run = workspace.db("migrate");
     snapshot(&workspace, "folder_empty_up", &run);
     workspace.remove("services/arc/diesel.toml");

@@ -6,7 +6,6 @@ use crate::catalog::{Changes, Difference, render};
 use crate::check::Finding;
 use crate::migrations::{Migration, Migrations};
 use crate::scratch::throwaway::{Failed, ThrowawayDatabase, ThrowawayServer};
-use crate::sql::statements::starts;
 use crate::ui::failure::Result;
 use crate::workspace::Service;
 
@@ -130,12 +129,7 @@ struct Step<'s> {
 impl Step<'_> {
     fn down_and_up(&self, watched: &mut Watched<'_>) -> Result<(Left, Option<Finding>)> {
         // A missing or empty one is found by the checks of files.
-        let Some(down) = self
-            .migration
-            .down()
-            .ok()
-            .filter(|sql| !starts(sql).is_empty())
-        else {
+        let Ok(down) = self.migration.down() else {
             return Ok((Left::Same, None));
         };
         let spoilt = |finding: Finding| Ok((Left::Spoilt, Some(finding)));

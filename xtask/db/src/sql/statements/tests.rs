@@ -30,7 +30,8 @@ fn statements_are_split_as_the_server_does() {
         split("begin; create table t (); end; second"),
         ["begin;", "create", "end;", "second"]
     );
-    assert!(starts(" -- nothing\n;").is_empty());
+    assert!(starts(" -- nothing\n;").is_empty() && !has_statement(" -- nothing\n;/* x */"));
+    assert!(has_statement("-- something\n;\nx"));
 }
 
 #[test]
@@ -147,11 +148,17 @@ fn the_end_of_a_transaction_is_found() {
         ("savepoint s; rollback to savepoint s; select 1", None),
         ("savepoint s; rollback work to s", None),
         ("do $$ begin commit; end $$", None),
-        ("prepare transaction 'x'", Some(End::Commit)),
+        ("prepare transaction 'x'", Some(End::Prepare)),
+        ("commit prepared 'x'; rollback prepared 'y'", None),
+        ("commit and chain", Some(End::Commit)),
         ("prepare p as select 1", None),
         ("rollback and chain", Some(End::Rollback)),
     ] {
-        assert_eq!(transaction_end(sql).map(|(_, end)| end), end, "{sql}");
+        let script = Script::of(sql);
+        let found = |in_transaction| script.forbidden_end(in_transaction).map(|(_, end)| end);
+        assert_eq!(found(true), end, "{sql}");
+        let alone = end.filter(|end| *end != End::Commit);
+        assert_eq!(found(false), alone, "without a transaction: {sql}");
     }
 }
 
