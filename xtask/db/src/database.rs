@@ -11,6 +11,7 @@ pub(crate) mod recovery;
 pub(crate) mod runner;
 pub(crate) mod script;
 pub(crate) mod session;
+pub(crate) mod stake;
 pub(crate) mod state;
 pub(crate) mod target;
 pub(crate) mod task;

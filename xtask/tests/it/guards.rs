@@ -270,7 +270,8 @@ fn an_edited_migration_is_refused_until_acknowledged() {
         "CREATE TABLE arc_items (id bigint PRIMARY KEY, twice text);",
     );
     workspace.db("migrate").exits(6);
-    workspace.db("redo arc -n 2").exits(0);
+    let redo = format!("redo arc -n 2 --yes {}", workspace.database("arc"));
+    workspace.db(&redo).exits(0);
     workspace.db("migrate").exits(0).says("up to date");
 }
 

@@ -5,6 +5,7 @@ mod backup;
 mod check_live;
 mod check_offline;
 mod check_throwaway;
+mod destroying;
 mod failures;
 mod fix;
 mod guards;

@@ -18,7 +18,11 @@ fn hyphens_reserved_words_and_quotes_are_names_like_any_other() {
     }
     workspace.db("create").exits(0);
     workspace.db("migrate").exits(0);
-    workspace.db("redo my-service -n 2").exits(0);
+    let redo = format!(
+        "redo my-service -n 2 --yes {}",
+        workspace.database("my-service")
+    );
+    workspace.db(&redo).exits(0);
     workspace.db("revert order").exits(0);
     workspace
         .db("status --exit-code")

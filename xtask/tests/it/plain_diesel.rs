@@ -108,7 +108,7 @@ fn a_database_migrated_by_diesel_is_claimed_without_ceremony() {
         "arc"
     );
     // And a service that migrates at its start finds nothing to do in what the tool did.
-    workspace.db("redo arc -n 2").exits(0);
+    workspace.db(&format!("redo arc -n 2 --yes {arc}")).exits(0);
     let source = FileBasedMigrations::from_path(workspace.path("services/arc/migrations")).unwrap();
     assert!(
         workspace

@@ -1,6 +1,6 @@
 //! `revert` and `redo`.
 
-use crate::support::Workspace;
+use crate::support::{Run, Workspace, value, wait_until};
 
 #[test]
 fn newest_first_by_number_by_version_or_all() {
@@ -28,7 +28,7 @@ fn newest_first_by_number_by_version_or_all() {
     assert_eq!(workspace.applied(&arc), "20260101000000");
     workspace.db("migrate").exits(0);
     workspace
-        .db("redo arc -n 3")
+        .db(&format!("redo arc -n 3 --yes {arc}"))
         .exits(0)
         .says("reverted and applied 3 migrations");
     assert_eq!(
@@ -37,7 +37,7 @@ fn newest_first_by_number_by_version_or_all() {
     );
     workspace.db("revert arc -n 2").exits(0);
     workspace
-        .db("revert arc -n 9")
+        .db(&format!("revert arc -n 9 --yes {arc}"))
         .exits(0)
         .says("reverted 1 migration");
     workspace
@@ -146,4 +146,213 @@ fn what_libpq_takes_from_the_environment_counts_as_elsewhere() {
     assert!([3, 7].contains(&run.code), "{run:?}");
     workspace.unset("PGHOSTADDR");
     assert_eq!(workspace.tables(&arc), "arc_items");
+}
+
+/// Has another session hold the run's lock while `line` waits for it, and changes the database meanwhile.
+fn changed_meanwhile(workspace: &Workspace, line: &str, change: &str) -> Run {
+    use diesel::connection::SimpleConnection as _;
+    let arc = workspace.database("arc");
+    let mut other = workspace.session(&arc);
+    // The run's lock: "dblg", 1.
+    other
+        .batch_execute("SELECT pg_advisory_lock(1684171879, 1)")
+        .unwrap();
+    let mut child = workspace.start(line);
+    let polls = format!(
+        "SELECT count(*) > 0 FROM pg_stat_activity WHERE datname = '{arc}' AND query LIKE '%pg_try_advisory_lock%' \
+         AND pid <> pg_backend_pid()"
+    );
+    let mut admin = workspace.admin();
+    wait_until(&mut child, || value(&mut admin, &polls) == "true");
+    other
+        .batch_execute(&format!("{change}; SELECT pg_advisory_unlock_all()"))
+        .unwrap();
+    Run::from(child.wait_with_output().unwrap(), line)
+}
+
+#[test]
+fn what_changed_while_the_lock_was_waited_for_is_not_what_was_chosen() {
+    let workspace = Workspace::with(&["arc"]);
+    let arc = workspace.database("arc");
+    workspace.migration(
+        "arc",
+        "2026-01-03-000000_more",
+        "CREATE TABLE more ();",
+        "DROP TABLE more;",
+    );
+    workspace.db("create").exits(0);
+    // As the other run reverts, or applies: two of three were not all, two of two are.
+    let revert =
+        "DROP TABLE more; DELETE FROM __diesel_schema_migrations WHERE version = '20260103000000'";
+    let older = "DELETE FROM __diesel_schema_migrations WHERE version = '20260101000000'";
+    for (line, change) in [
+        ("revert arc -n 2", revert),
+        ("redo arc -n 2", revert),
+        ("revert arc --to 2026-01-01-000000", revert),
+        ("revert arc -n 2", older),
+        ("revert arc", "UPDATE db_ledger.owner SET protected = true"),
+    ] {
+        workspace.db("migrate").exits(0);
+        let run = changed_meanwhile(&workspace, line, change);
+        run.exits(7)
+            .says("changed while the lock was waited for")
+            .says("nothing was reverted")
+            .does_not_say("reverting");
+        assert!(workspace.tables(&arc).starts_with("arc_items"), "{line}");
+        let note = "SELECT count(*) FROM pg_attribute WHERE attrelid = 'arc_items'::regclass AND attname = 'note'";
+        assert_eq!(workspace.value(&arc, note), "1", "{line}");
+        if change == older {
+            workspace.execute(
+                &arc,
+                "INSERT INTO __diesel_schema_migrations VALUES ('20260101000000')",
+            );
+        }
+    }
+}
+
+#[test]
+fn a_failed_redo_is_not_repeated_one_migration_further_down() {
+    let workspace = Workspace::with(&["arc"]);
+    let arc = workspace.database("arc");
+    workspace.migration(
+        "arc",
+        "2026-01-03-000000_more",
+        "CREATE TABLE more ();",
+        "DROP TABLE more;",
+    );
+    workspace.db("create").exits(0);
+    workspace.db("migrate").exits(0);
+    let up = "services/arc/migrations/2026-01-03-000000_more/up.sql";
+    workspace.write(up, "CREATE TABLE more (nonsense);");
+    let advice = "cargo xtask db migrate arc --to 20260103000000";
+    workspace
+        .db("redo arc")
+        .exits(4)
+        .says("nothing was applied; fix its up.sql, then:")
+        .says(advice)
+        .does_not_say("run the command again");
+    workspace.execute(&arc, "INSERT INTO arc_items VALUES (1, 'kept')");
+    workspace
+        .db("redo arc")
+        .exits(2)
+        .says("was reverted and is not applied again yet")
+        .says("cargo xtask db migrate arc");
+    workspace.write(up, "CREATE TABLE more ();");
+    // As the advice says.
+    workspace
+        .db(advice.strip_prefix("cargo xtask db ").unwrap())
+        .exits(0);
+    workspace.db("redo arc").exits(0);
+    assert_eq!(workspace.value(&arc, "SELECT note FROM arc_items"), "kept");
+    assert_eq!(workspace.tables(&arc), "arc_items more");
+}
+
+#[test]
+fn a_failed_way_down_says_what_to_do_for_the_rest() {
+    let workspace = Workspace::with(&["arc"]);
+    let arc = workspace.database("arc");
+    for name in ["2026-01-03-000000_three", "2026-01-04-000000_four"] {
+        let table = name.rsplit('_').next().unwrap();
+        workspace.migration(
+            "arc",
+            name,
+            &format!("CREATE TABLE {table} ();"),
+            &format!("DROP TABLE {table};"),
+        );
+    }
+    workspace.db("create").exits(0);
+    workspace.db("migrate").exits(0);
+    let down = "services/arc/migrations/2026-01-03-000000_three/down.sql";
+    workspace.write(down, "DROP TABLE nothing_there;");
+    let advice = "cargo xtask db revert arc --to 20260102000000";
+    workspace
+        .db("revert arc -n 2")
+        .exits(4)
+        .says("nothing was reverted; fix its down.sql, then:")
+        .says(advice)
+        .does_not_say("run the command again");
+    workspace.write(down, "DROP TABLE three;");
+    workspace
+        .db(advice.strip_prefix("cargo xtask db ").unwrap())
+        .exits(0);
+    assert_eq!(workspace.applied(&arc), "20260101000000 20260102000000");
+    // In the middle of a redo, what is reverted is applied again.
+    workspace.db("migrate").exits(0);
+    workspace.write(down, "DROP TABLE nothing_there;");
+    workspace
+        .db("redo arc -n 2")
+        .exits(4)
+        .says("apply again what was reverted: cargo xtask db migrate arc --to 20260104000000");
+    workspace.db("migrate arc --to 20260104000000").exits(0);
+    assert_eq!(workspace.tables(&arc), "arc_items four three");
+    // Everything: there is no version that stays.
+    workspace
+        .db(&format!("revert arc --all --yes {arc}"))
+        .exits(4)
+        .says("cargo xtask db revert arc --all");
+}
+
+#[test]
+fn nothing_is_reverted_without_a_record() {
+    let workspace = Workspace::with(&["arc"]);
+    let arc = workspace.database("arc");
+    // As if another program had reverted it at this very moment.
+    workspace.migration(
+        "arc",
+        "2026-01-03-000000_more",
+        "CREATE TABLE more ();",
+        "DROP TABLE IF EXISTS more; DELETE FROM __diesel_schema_migrations WHERE version = '20260103000000';",
+    );
+    workspace.db("create").exits(0);
+    workspace.db("migrate").exits(0);
+    workspace
+        .db("revert arc")
+        .exits(4)
+        .says("version 20260103000000 is not applied any more")
+        .does_not_say("reverted 1 migration");
+    assert_eq!(workspace.tables(&arc), "arc_items more");
+    let downs = "SELECT count(*) FROM db_ledger.run WHERE direction = 'down' AND outcome = 'done'";
+    assert_eq!(workspace.value(&arc, downs), "0");
+}
+
+#[test]
+fn after_a_lost_connection_it_is_known_whether_the_version_is_applied() {
+    let workspace = Workspace::with(&["arc"]);
+    let arc = workspace.database("arc");
+    let end = "SELECT pg_terminate_backend(pg_backend_pid());";
+    workspace.migration(
+        "arc",
+        "2026-01-03-000000_more",
+        "CREATE TABLE more ();",
+        end,
+    );
+    workspace.db("create").exits(0);
+    workspace.db("migrate").exits(0);
+    for line in ["revert arc", "redo arc"] {
+        workspace
+            .db(line)
+            .exits(4)
+            .says("the connection was lost; `2026-01-03-000000_more` is applied; fix its down.sql")
+            .does_not_say("goes on where this stopped");
+        assert_eq!(
+            workspace.applied(&arc),
+            "20260101000000 20260102000000 20260103000000"
+        );
+    }
+    // After its own COMMIT and the books of another program, the answer is another one.
+    workspace.write(
+        "services/arc/migrations/2026-01-03-000000_more/down.sql",
+        &format!(
+            "DELETE FROM __diesel_schema_migrations WHERE version = '20260103000000'; COMMIT; {end}"
+        ),
+    );
+    workspace
+        .db("revert arc")
+        .exits(4)
+        .says("the connection was lost; `2026-01-03-000000_more` is not applied; ");
+    workspace.migration("arc", "2026-01-03-000000_more", end, "SELECT 1;");
+    workspace
+        .db("migrate")
+        .exits(4)
+        .says("the connection was lost; `2026-01-03-000000_more` is not applied; fix the migration and run the command again");
 }

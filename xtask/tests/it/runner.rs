@@ -351,7 +351,10 @@ fn a_ledger_of_a_later_format_is_refused_by_name_and_left_alone() {
 fn a_ledger_of_the_first_format_is_read_as_it_is_and_upgraded_by_the_first_write() {
     let workspace = migrated();
     let arc = workspace.database("arc");
-    workspace.execute(&arc, "ALTER TABLE db_ledger.owner DROP COLUMN format");
+    workspace.execute(
+        &arc,
+        "ALTER TABLE db_ledger.owner DROP COLUMN format, DROP COLUMN protected",
+    );
     let columns = "SELECT count(*) FROM pg_attribute WHERE attrelid = 'db_ledger.owner'::regclass AND attname = 'format'";
     for line in ["status --exit-code", "history arc", "migrate", "create"] {
         workspace.db(line).exits(0);
@@ -362,7 +365,7 @@ fn a_ledger_of_the_first_format_is_read_as_it_is_and_upgraded_by_the_first_write
     workspace.db("migrate").exits(0).does_not_say("note:");
     assert_eq!(
         workspace.value(&arc, "SELECT format FROM db_ledger.owner"),
-        "2"
+        "3"
     );
     workspace.db("status --exit-code").exits(0);
 }

@@ -6,6 +6,7 @@ use super::census::{Census, PATIENT};
 use super::folder::DUMP;
 use super::manifest::Manifest;
 use super::pg_tools::{Tool, Work};
+use crate::database::ledger;
 use crate::pg::{Connection, Ident, Params, SqlError};
 use crate::ui::progress::Step;
 
@@ -107,6 +108,15 @@ impl Beside {
             connection.execute("ANALYZE")?;
         }
         Ok(differences)
+    }
+
+    /// Has it say of itself that it is protected.
+    ///
+    /// # Errors
+    /// The server's.
+    pub(super) fn protect(&self, service: &str) -> anyhow::Result<()> {
+        let mut connection = Connection::open(&self.params).map_err(|reason| anyhow!(reason))?;
+        Ok(ledger::keep_protected(&mut connection, service)?)
     }
 
     /// Gives it the grants and settings that it had as a whole; gives those that this role may not give.

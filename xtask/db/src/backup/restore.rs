@@ -140,9 +140,18 @@ pub(crate) fn restore(
     step.say(&format!("restoring into {name}"));
     let beside = Beside::create(server, name, &owner.name, manifest);
     let mut beside = beside.map_err(|error| target.failed("create a database beside", &error))?;
-    match work.fill(app, &tool, folder, &mut beside, &owner.name, step) {
-        Ok(found) => notes.extend(found),
-        Err(failure) => return Err(work.discarded(beside, failure)),
+    let filled = work.fill(app, &tool, folder, &mut beside, &owner.name, step);
+    let filled = filled.and_then(|found| {
+        notes.extend(found);
+        // It may have been protected since the backup was made.
+        let is_protected = session.as_ref().is_some_and(|it| it.state.is_protected());
+        match is_protected {
+            true => work.keep_protected(&beside),
+            false => Ok(()),
+        }
+    });
+    if let Err(failure) = filled {
+        return Err(work.discarded(beside, failure));
     }
     // Another run may be at work since.
     if let Some(session) = &mut session
@@ -322,6 +331,13 @@ impl Work<'_> {
         let left = beside.adjust(self.manifest, owner).into_iter();
         notes.extend(left.map(|statement| format!("not carried over: {statement}")));
         Ok(notes)
+    }
+
+    fn keep_protected(&self, beside: &Beside) -> Result<()> {
+        let kept = beside.protect(&self.target.service.name);
+        kept.map_err(|error| {
+            self.failure(&format!("failed to protect the new database: {error:#}"))
+        })
     }
 
     /// Puts the new database in the place of the one that serves, if there is one, which is called `kept` then.

@@ -12,8 +12,8 @@ pub(crate) trait Books {
     /// The statement that records, beforehand, a migration that runs without a transaction; it gives the row's id.
     fn started(&self, migration: &Migration, kind: RunKind) -> Option<String>;
 
-    /// The statement that records a migration that was run: inside its transaction, or as the end of the row that
-    /// [`started`](Self::started) gave.
+    /// The statements that record a migration that was run: inside its transaction, or as the end of the row that
+    /// [`started`](Self::started) gave. They fail where a version that was reverted is not applied any more.
     fn done(&self, migration: &Migration, kind: RunKind, row: Option<&str>) -> String;
 
     /// The statement that records a migration that failed, after its transaction.
@@ -90,15 +90,19 @@ impl Books for LedgerBooks<'_> {
     fn done(&self, migration: &Migration, kind: RunKind, row: Option<&str>) -> String {
         let change = change(migration, kind, self.history_schema);
         let done = RunOutcome::Done;
+        let applied = match kind {
+            RunKind::Down => still_applied(migration, self.history_schema),
+            _ => String::new(),
+        };
         match row {
             None => format!(
-                "WITH changed AS ({change} RETURNING run_on)\n\
+                "{applied}WITH changed AS ({change} RETURNING run_on)\n\
                  INSERT INTO db_ledger.run (version, name, direction, checksum, run_by, started_at, finished_at, outcome, run_on)\n\
                  SELECT {}, now(), clock_timestamp(), '{done}', run_on FROM changed",
                 values(migration, kind),
             ),
             Some(row) => format!(
-                "WITH changed AS ({change} RETURNING run_on)
+                "{applied}WITH changed AS ({change} RETURNING run_on)
                  UPDATE db_ledger.run SET outcome = '{done}', finished_at = clock_timestamp(), run_on = changed.run_on
                  FROM changed WHERE id = {}",
                 Literal(row),
@@ -143,6 +147,23 @@ fn change(migration: &Migration, kind: RunKind, schema: &str) -> String {
         RunKind::Down => format!("DELETE FROM {table} WHERE version = {version}"),
         _ => format!("INSERT INTO {table} (version) VALUES ({version})"),
     }
+}
+
+/// The statement that fails where another program has reverted a version meanwhile; one that is about to has to wait.
+fn still_applied(migration: &Migration, schema: &str) -> String {
+    let message = format!(
+        "version {} is not applied any more: another program reverted it",
+        migration.version
+    );
+    format!(
+        "DO $applied$ BEGIN\n\
+         PERFORM FROM {}.__diesel_schema_migrations WHERE version = {} FOR UPDATE;\n\
+         IF NOT FOUND THEN RAISE EXCEPTION USING MESSAGE = {}; END IF;\n\
+         END $applied$;\n",
+        Ident(schema),
+        Literal(&migration.version),
+        Literal(&message)
+    )
 }
 
 /// The statement that makes Diesel's own table, letter for letter but for the schema.

@@ -7,12 +7,12 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::pg::{Connection, SqlError};
+use crate::pg::{Connection, Literal, SqlError};
 
 /// The format that this version of the tool writes; `db_ledger.owner` says which one a database has. Format 1 had no such
-/// column. A later format may add columns, tables and kinds of runs, but keeps the columns that are read here, so that an
+/// column, and format 2 no `protected`. A later format may add columns, tables and kinds of runs, but keeps the columns that are read here, so that an
 /// older tool sees the number and refuses.
-pub(crate) const FORMAT: u32 = 2;
+pub(crate) const FORMAT: u32 = 3;
 
 /// Creates a ledger of format 1; does nothing where it is.
 pub(crate) const CREATE: &str = "\
@@ -41,10 +41,11 @@ CREATE TABLE IF NOT EXISTS db_ledger.run (
 CREATE INDEX IF NOT EXISTS run_version_id ON db_ledger.run (version, id);
 ";
 
-/// Makes a ledger of format 1 one of format [`FORMAT`]; does nothing where it is.
+/// Makes a ledger of an older format one of format [`FORMAT`]; does nothing where it is.
 pub(crate) const UPGRADE: &str = "\
 ALTER TABLE db_ledger.owner ADD COLUMN IF NOT EXISTS format integer NOT NULL DEFAULT 1;
-UPDATE db_ledger.owner SET format = 2 WHERE format < 2;
+ALTER TABLE db_ledger.owner ADD COLUMN IF NOT EXISTS protected boolean NOT NULL DEFAULT false;
+UPDATE db_ledger.owner SET format = 3 WHERE format < 3;
 ";
 
 /// The version of the tool as the ledger records it.
@@ -90,13 +91,17 @@ pub(crate) struct Ledger {
 }
 
 impl Ledger {
-    /// That of a service that has just claimed its database.
-    pub(crate) fn claimed(service: &str, unfinished: Vec<Run>) -> Self {
-        let service = service.to_owned();
+    /// That of a service that has just claimed its database, whose ledger was `before`.
+    pub(crate) fn claimed(service: &str, before: Option<Self>) -> Self {
+        let (owner, unfinished) = match before {
+            Some(before) => (before.owner, before.unfinished),
+            None => (None, Vec::new()),
+        };
         Self {
             owner: Some(Owner {
-                service,
+                service: service.to_owned(),
                 format: FORMAT,
+                protected: owner.is_some_and(|owner| owner.protected),
             }),
             unfinished,
         }
@@ -113,6 +118,9 @@ pub(crate) struct Owner {
     pub(crate) service: String,
     #[serde(default = "format_1")]
     format: u32,
+    /// Whether everything that destroys wants `--force` and the name, wherever the server is.
+    #[serde(default)]
+    pub(crate) protected: bool,
 }
 
 fn format_1() -> u32 {
@@ -176,6 +184,40 @@ pub(crate) struct Run {
     pub(crate) run_by: String,
     pub(crate) outcome: RunOutcome,
     pub(crate) error: Option<String>,
+}
+
+/// The versions that were reverted at some time, by this tool.
+///
+/// # Errors
+/// The server's.
+pub(crate) fn reverted(connection: &mut Connection) -> Result<Vec<String>, SqlError> {
+    connection.query_json(
+        "SELECT coalesce(json_agg(DISTINCT version), '[]') FROM db_ledger.run WHERE direction = 'down' AND outcome = 'done'",
+        &[],
+    )
+}
+
+/// Protects a database, or takes that away. Its ledger is of our format.
+///
+/// # Errors
+/// The server's.
+pub(crate) fn protect(connection: &mut Connection, protected: bool) -> Result<(), SqlError> {
+    connection.execute(&format!(
+        "UPDATE db_ledger.owner SET protected = {protected}"
+    ))
+}
+
+/// Protects a database that was restored from a time when it was not, or had no ledger.
+///
+/// # Errors
+/// The server's.
+pub(crate) fn keep_protected(connection: &mut Connection, service: &str) -> Result<(), SqlError> {
+    let (service, tool) = (Literal(service), Literal(TOOL));
+    connection.execute(&format!(
+        "BEGIN; {CREATE}{UPGRADE}
+         INSERT INTO db_ledger.owner (service, format, tool_version) VALUES ({service}, {FORMAT}, {tool}) ON CONFLICT DO NOTHING;
+         UPDATE db_ledger.owner SET protected = true; COMMIT"
+    ))
 }
 
 /// Every run recorded in a database, oldest first.

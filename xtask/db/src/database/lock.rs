@@ -21,8 +21,17 @@ const POLL: Duration = Duration::from_millis(100);
 
 /// The SQL condition that a run holds its lock on the current database.
 pub(crate) fn is_held() -> String {
+    held(RUN)
+}
+
+/// The SQL condition that a session is at work on the current database: also one whose run has lost it.
+pub(crate) fn is_at_work() -> String {
+    held(WORK)
+}
+
+fn held(object: i32) -> String {
     format!(
-        "EXISTS (SELECT FROM pg_locks WHERE locktype = 'advisory' AND classid = {CLASS} AND objid = {RUN} AND granted
+        "EXISTS (SELECT FROM pg_locks WHERE locktype = 'advisory' AND classid = {CLASS} AND objid = {object} AND granted
                  AND database = (SELECT oid FROM pg_database WHERE datname = current_database()))"
     )
 }

@@ -84,8 +84,7 @@ impl<'a> Session<'a> {
             return self.read_again();
         }
         self.state.has_history = true;
-        let unfinished = self.state.ledger.take().map(|ledger| ledger.unfinished);
-        let ledger = Ledger::claimed(&service.name, unfinished.unwrap_or_default());
+        let ledger = Ledger::claimed(&service.name, self.state.ledger.take());
         self.state.ledger = Some(ledger);
         Ok(())
     }

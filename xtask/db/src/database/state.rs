@@ -341,6 +341,15 @@ impl State {
         Some(&self.ledger.as_ref()?.owner.as_ref()?.service)
     }
 
+    /// Whether the database says of itself that it is protected.
+    pub(crate) fn is_protected(&self) -> bool {
+        let owner = self
+            .ledger
+            .as_ref()
+            .and_then(|ledger| ledger.owner.as_ref());
+        owner.is_some_and(|owner| owner.protected)
+    }
+
     /// The applied versions, in order.
     pub(crate) fn versions(&self) -> Vec<String> {
         self.applied

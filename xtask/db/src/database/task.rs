@@ -52,8 +52,20 @@ pub(crate) struct Failed {
     pub(crate) message: String,
     /// Empty where no statement was refused.
     pub(crate) sqlstate: String,
-    /// All of it, for a person.
+    /// What is known of the migration since, in words; nothing of one that did not begin, or that was tried out.
+    pub(crate) since: Option<String>,
+    /// All of it, for a person, but for what to do.
     pub(crate) failure: Failure,
+}
+
+impl Failed {
+    /// The failure, with what to do now.
+    pub(crate) fn advised(self, advice: &str) -> Failure {
+        match self.since {
+            Some(since) => self.failure.help(format!("{since}; {advice}")),
+            None => self.failure,
+        }
+    }
 }
 
 impl From<Failed> for Failure {
@@ -129,6 +141,7 @@ impl Failed {
             line: None,
             message: failure.message.clone(),
             sqlstate: String::new(),
+            since: None,
             failure,
         }
     }

@@ -24,6 +24,13 @@ pub(crate) struct Server {
     pub(crate) data: String,
 }
 
+/// What `dev status` reports.
+#[derive(Deserialize)]
+pub(crate) struct Running {
+    /// As in [`Server`]; only while it is running.
+    pub(crate) url: Option<String>,
+}
+
 /// What `dev down` did.
 #[derive(Deserialize)]
 pub(crate) struct Stopped {
@@ -53,6 +60,14 @@ pub(crate) fn bin_folders() -> impl Iterator<Item = PathBuf> {
 /// Nothing to run PostgreSQL with, or a server that does not start; its own message says which.
 pub(crate) fn up(workspace: &Workspace) -> Result<Server> {
     run_dev(workspace, &["up"])
+}
+
+/// Whether the development server is running; starts nothing.
+///
+/// # Errors
+/// As for [`up`].
+pub(crate) fn status(workspace: &Workspace) -> Result<Running> {
+    run_dev(workspace, &["status"])
 }
 
 /// Stops the development server, and with `wipe` removes its data.

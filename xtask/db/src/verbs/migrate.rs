@@ -122,9 +122,10 @@ fn migrate(visit: Visit<'_>, limit: Option<&str>, accept: bool) -> Result<Outcom
                 .push("out of order: a newer migration is already applied".to_owned());
         }
     }
+    let advice = "fix the migration and run the command again";
     let failure = failed.map(|failed| match &pending[done.len() + 1..] {
-        [] => failed.failure,
-        not_run @ [next, ..] => failed.failure.help(format!(
+        [] => failed.advised(advice),
+        not_run @ [next, ..] => failed.advised(advice).help(format!(
             "not run: {} after it, from `{}` on",
             count(not_run.len(), "migration"),
             next.name

@@ -2,17 +2,22 @@
 
 use crate::app::App;
 use crate::database::guard::Purpose;
+use crate::database::ledger;
 use crate::database::runner;
 use crate::database::session::Session;
 use crate::database::target::Visit;
 use crate::database::task::{Direction, Done, Task};
 use crate::ui::failure::{Failure, Result};
 use crate::ui::report::{GOOD, Outcome, Report, count, duration};
+use crate::verbs::confirm::Confirmation;
+use crate::verbs::downward::Chosen;
 use crate::verbs::migrate::detail;
 use crate::verbs::outcome::{lines, outcome};
-use crate::verbs::revert::newest;
 
 /// Revert the newest migrations of a service and apply them again
+///
+/// It asks for the name of the database where every migration would be reverted, and wherever the database is protected or
+/// not on this machine.
 #[derive(clap::Args)]
 pub(crate) struct Args {
     /// The service
@@ -20,30 +25,47 @@ pub(crate) struct Args {
     /// How many to redo
     #[arg(short, value_name = "N", default_value_t = 1)]
     number: usize,
+    #[command(flatten)]
+    confirmation: Confirmation,
 }
 
 pub(crate) fn run(app: &App, args: &Args) -> Result<Report, Vec<Failure>> {
     let targets = app.targets_to_write(std::slice::from_ref(&args.service))?;
-    let outcomes = app.visit(&targets, Purpose::Write, |visit| {
-        Ok(redo(visit, args.number))
-    })?;
+    let outcomes = app.visit(&targets, Purpose::Write, |visit| Ok(redo(visit, args)))?;
     Ok(lines(&targets, outcomes, "not reverted"))
 }
 
-fn redo(visit: Visit<'_>, number: usize) -> Outcome {
+fn redo(mut visit: Visit<'_>, args: &Args) -> Outcome {
     let target = visit.target;
-    let step = visit.app.progress.step(&target.service.name);
     let mut done = Vec::<Done>::new();
     let result = (|| {
-        let downs = newest(target, &visit.state, number)?;
-        let texts = downs.iter().map(Task::sql);
+        nothing_half_redone(&mut visit)?;
+        let chosen = Chosen::of(&visit, args.number);
+        let mut tasks = chosen.tasks(target)?;
+        chosen.confirm(&mut visit, &args.confirmation)?;
+        // After the question: a spinner would overwrite it.
+        let step = visit.app.progress.step(&target.service.name);
+        let texts = tasks.iter().map(Task::sql);
         let mut session = Session::open(visit, &step, target.migrations.texts().chain(texts))?;
-        let mut tasks = newest(target, &session.state, number)?;
+        chosen.still_holds(&session)?;
+        let downs = tasks.len();
         let again: Vec<_> = tasks.iter().rev().map(|task| task.migration).collect();
         tasks.extend(again.into_iter().map(Task::up));
         let ran = runner::run(&mut session, &tasks, &step);
         done = ran.done;
-        ran.failed.map_or(Ok(()), |failed| Err(failed.failure))
+        // The same command once more would take others down.
+        let migrate = format!(
+            "cargo xtask db migrate {} --to {}",
+            target.service.name,
+            chosen.newest().unwrap_or_default()
+        );
+        let advice = match done.len() {
+            0 => "fix its down.sql and run the command again".to_owned(),
+            number if number < downs => format!("apply again what was reverted: {migrate}"),
+            _ => format!("fix its up.sql, then: {migrate}"),
+        };
+        ran.failed
+            .map_or(Ok(()), |failed| Err(failed.advised(&advice)))
     })();
     let time = done.iter().map(|done| done.duration).sum();
     let (reverted, applied): (Vec<_>, Vec<_>) = done
@@ -73,4 +95,34 @@ fn redo(visit: Visit<'_>, number: usize) -> Outcome {
         failure: result.err(),
         ..outcome(target, summary)
     }
+}
+
+/// A redo that failed has reverted what is not applied again yet: the newest by now is an older one, which nobody means.
+fn nothing_half_redone(visit: &mut Visit<'_>) -> Result<()> {
+    let target = visit.target;
+    if visit.state.ledger.is_none() {
+        return Ok(());
+    }
+    let mut connection = visit.connection()?;
+    let reverted = ledger::reverted(&mut connection)
+        .map_err(|error| target.failed("read the history of", &error))?;
+    visit.idle = Some(connection);
+    let pending = target.migrations.plan(&visit.state.versions()).pending;
+    let half: Vec<_> = pending
+        .iter()
+        .filter(|migration| reverted.contains(&migration.version))
+        .map(|migration| format!("`{}`", migration.name))
+        .collect();
+    if half.is_empty() {
+        return Ok(());
+    }
+    let service = &target.service.name;
+    Err(Failure::usage(format!(
+        "refused: {} of service `{service}` was reverted and is not applied again yet, so `redo` would revert what is older",
+        half.join(", ")
+    ))
+    .help(format!("to apply it: cargo xtask db migrate {service}"))
+    .help(format!(
+        "to revert the newest that is applied: cargo xtask db revert {service}"
+    )))
 }

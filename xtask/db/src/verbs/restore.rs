@@ -11,7 +11,7 @@ use crate::database::target::{Target, Visit};
 use crate::pg::Ident;
 use crate::ui::failure::{Failure, Result};
 use crate::ui::report::{GOOD, NOTE, Outcome, Report, count, duration};
-use crate::verbs::confirm::{self, Confirmation};
+use crate::verbs::confirm::{Confirmation, Danger};
 use crate::verbs::outcome::{lines, outcome};
 
 /// Restore a backup; the database that it replaces stays beside it
@@ -41,16 +41,17 @@ fn put_back(app: &App, target: &Target<'_>, args: &Args) -> Result<Outcome> {
     let backup = Verified::read(app, target, &args.backup, &step)?;
     // A spinner would overwrite the question.
     drop(step);
-    let visit = match target.look(State::read)? {
+    let mut visit = match target.look(State::read)? {
         Some(seen) => Some(Visit::admitted(app, target, seen, Purpose::Write)?),
         None => None,
     };
-    if visit.is_some() {
+    if let Some(visit) = &mut visit {
         let what = format!(
             "the present content, and ends every session ({} replaces it; the database stays beside it under another name)",
             backup.manifest.time
         );
-        confirm::destructive(&args.confirmation, &target.url, target.service, &what)?;
+        let danger = Danger::to(visit, &what)?;
+        args.confirmation.of(&app.progress, &danger)?;
     }
     let step = app.progress.step(&target.service.name);
     let session = match visit {

@@ -4,16 +4,19 @@ use crate::app::App;
 use crate::database::guard::Purpose;
 use crate::database::runner;
 use crate::database::session::Session;
-use crate::database::state::State;
 use crate::database::target::{Target, Visit};
 use crate::database::task::{Done, Task};
 use crate::ui::failure::{Failure, Kind, Result};
 use crate::ui::report::{GOOD, Outcome, Report, count, duration};
-use crate::verbs::confirm::{self, Confirmation};
+use crate::verbs::confirm::Confirmation;
+use crate::verbs::downward::Chosen;
 use crate::verbs::migrate::detail;
 use crate::verbs::outcome::{lines, outcome};
 
 /// Revert the newest migrations of a service with their down.sql
+///
+/// It asks for the name of the database where no migration would stay applied, and wherever the database is protected or not
+/// on this machine.
 #[derive(clap::Args)]
 pub(crate) struct Args {
     /// The service
@@ -24,7 +27,7 @@ pub(crate) struct Args {
     /// Revert what is newer than this version; it stays applied
     #[arg(long, value_name = "VERSION", conflicts_with = "all")]
     to: Option<String>,
-    /// Revert every migration; destructive, so it asks
+    /// Revert every migration
     #[arg(long)]
     all: bool,
     #[command(flatten)]
@@ -37,39 +40,23 @@ pub(crate) fn run(app: &App, args: &Args) -> Result<Report, Vec<Failure>> {
     Ok(lines(&targets, outcomes, "not reverted"))
 }
 
-fn revert(visit: Visit<'_>, args: &Args) -> Outcome {
+fn revert(mut visit: Visit<'_>, args: &Args) -> Outcome {
     let target = visit.target;
     let mut done = Vec::<Done>::new();
     let result = (|| {
-        let newer_than = args
-            .to
-            .as_ref()
-            .map(|to| target.migrations.named(target.service, to))
-            .transpose()?;
-        let choose = |state: &State| match (args.all, newer_than) {
-            (true, _) => newest(target, state, usize::MAX),
-            (false, None) => newest(target, state, args.number),
-            (false, Some(last)) => {
-                let applied = state.applied.iter();
-                let newer = applied.filter(|applied| applied.version > last.version);
-                newest(target, state, newer.count())
-            }
-        };
-        // Also when a number reaches that far. The one migration of a new service is its author's to try out.
-        let chosen = choose(&visit.state)?;
-        let number = chosen.len();
-        if number > 0 && number == visit.state.applied.len() && (args.all || number > 1) {
-            let what = format!("every table and row of {}", count(number, "migration"));
-            confirm::destructive(&args.confirmation, &target.url, target.service, &what)?;
-        }
+        let number = number(&visit, args)?;
+        let chosen = Chosen::of(&visit, number);
+        let tasks = chosen.tasks(target)?;
+        chosen.confirm(&mut visit, &args.confirmation)?;
         // After the question: a spinner would overwrite it.
         let step = visit.app.progress.step(&target.service.name);
-        let texts = chosen.iter().map(Task::sql);
-        let mut session = Session::open(visit, &step, texts)?;
-        let chosen = choose(&session.state)?;
-        let ran = runner::run(&mut session, &chosen, &step);
+        let mut session = Session::open(visit, &step, tasks.iter().map(Task::sql))?;
+        chosen.still_holds(&session)?;
+        let ran = runner::run(&mut session, &tasks, &step);
         done = ran.done;
-        ran.failed.map_or(Ok(()), |failed| Err(failed.failure))
+        ran.failed.map_or(Ok(()), |failed| {
+            Err(failed.advised(&advice(target, &chosen)))
+        })
     })();
     let time = done.iter().map(|done| done.duration).sum();
     let summary = match (&result, done.len()) {
@@ -89,25 +76,27 @@ fn revert(visit: Visit<'_>, args: &Args) -> Outcome {
     }
 }
 
-/// The `number` newest applied migrations, newest first, with their down.sql: all of them are read before one is run.
-///
-/// By version, as Diesel reverts, not by the time of application.
-///
-/// # Errors
-/// One that can't be reverted.
-pub(crate) fn newest<'t>(
-    target: &'t Target<'_>,
-    state: &State,
-    number: usize,
-) -> Result<Vec<Task<'t>>> {
-    state
-        .applied
-        .iter()
-        .rev()
-        .take(number)
-        .map(|applied| {
-            let migration = target.migrations.named(target.service, &applied.version)?;
-            Ok(Task::down(migration, migration.down()?))
-        })
-        .collect()
+/// How many of the newest are meant.
+fn number(visit: &Visit<'_>, args: &Args) -> Result<usize> {
+    let Some(to) = &args.to else {
+        return Ok(if args.all { usize::MAX } else { args.number });
+    };
+    let target = visit.target;
+    let last = target.migrations.named(target.service, to)?;
+    let applied = visit.state.applied.iter();
+    Ok(applied
+        .filter(|applied| applied.version > last.version)
+        .count())
+}
+
+/// The same number once more would take others down, where some of them went before the failure.
+fn advice(target: &Target<'_>, chosen: &Chosen) -> String {
+    let what = match chosen.stays() {
+        Some(version) => format!("--to {version}"),
+        None => "--all".to_owned(),
+    };
+    format!(
+        "fix its down.sql, then: cargo xtask db revert {} {what}",
+        target.service.name
+    )
 }

@@ -51,7 +51,14 @@ fn from_create_to_history() {
     snapshot(&workspace, "status", &workspace.db("status --exit-code"));
     snapshot(&workspace, "status_json", &workspace.db("status --json"));
     snapshot(&workspace, "revert", &workspace.db("revert arc"));
-    snapshot(&workspace, "redo", &workspace.db("redo arc -n 2"));
+    snapshot(
+        &workspace,
+        "redo",
+        &workspace.db(&format!(
+            "redo arc -n 2 --yes {}",
+            workspace.database("arc")
+        )),
+    );
     let run = workspace.db("history arc");
     snapshot_with(&workspace, "history", &run, &HISTORY);
     let run = workspace.db("history cv --json");

@@ -7,7 +7,7 @@ use super::{Folder, Run};
 
 /// What differs from run to run, from machine to machine or between versions of PostgreSQL; the same width where a table
 /// is aligned by it.
-const FILTERS: [(&str, &str); 19] = [
+const FILTERS: [(&str, &str); 20] = [
     // A workspace's own prefix of its databases' names.
     (r"\bt\d{7}_\d{3}_", "t0000000_000_"),
     // The test server's user and port, with a password or without.
@@ -32,6 +32,7 @@ const FILTERS: [(&str, &str); 19] = [
     (r"\b\d+(\.\d+)? m?s\b", "N ms"),
     (r#""milliseconds": [\d.]+"#, r#""milliseconds": 0.0"#),
     (r"\bprocess \d+ of", "process N of"),
+    (r"size: [\d.]+ MiB", "size: N MiB"),
     (r"\bpid \d+", "pid N"),
     (r"throwaway_[0-9a-f]+_\d+_\d+(_\w+)?", "throwaway_N"),
     (r#""[0-9a-f]{64}""#, r#""CHECKSUM""#),

@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::io::Write as _;
 use std::ops::Deref;
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -134,6 +135,25 @@ impl Workspace {
         Run::of(&mut self.command(&arguments), line)
     }
 
+    /// Runs `cargo xtask db …` with this standard input, which is no terminal.
+    pub(crate) fn db_given(&self, line: &str, input: &str) -> Run {
+        let mut arguments = vec!["db"];
+        arguments.extend(line.split_whitespace());
+        given(self.command(&arguments), line, input)
+    }
+
+    /// Runs `cargo xtask db …` at a terminal of its own, where a person types this: util-linux's `script` makes it.
+    pub(crate) fn db_at_terminal(&self, line: &str, typed: &str) -> Run {
+        let program = env!("CARGO_BIN_EXE_xtask");
+        let shell = format!("'{program}' db {line}");
+        let command = Command::new("script");
+        let command = self.prepared(
+            command,
+            &["--quiet", "--return", "--command", &shell, "/dev/null"],
+        );
+        given(command, line, typed)
+    }
+
     /// Starts `cargo xtask db …` and does not wait for it.
     pub(crate) fn start(&self, line: &str) -> Child {
         let mut arguments = vec!["db"];
@@ -232,6 +252,14 @@ impl Drop for Workspace {
                 .unwrap();
         }
     }
+}
+
+fn given(mut command: Command, line: &str, input: &str) -> Run {
+    let pipes = command.stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut child = pipes.stderr(Stdio::piped()).spawn().unwrap();
+    // It may have ended without reading.
+    let _ = child.stdin.as_mut().unwrap().write_all(input.as_bytes());
+    Run::from(child.wait_with_output().unwrap(), line)
 }
 
 /// The one value of a query, as text.
