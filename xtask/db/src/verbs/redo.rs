@@ -7,7 +7,7 @@ use crate::database::runner;
 use crate::database::session::Session;
 use crate::database::target::Visit;
 use crate::database::task::{Direction, Done, Task};
-use crate::ui::failure::{Failure, Result};
+use crate::ui::failure::{Failure, Kind, Result};
 use crate::ui::report::{GOOD, Outcome, Report, count, duration};
 use crate::verbs::confirm::Confirmation;
 use crate::verbs::downward::Chosen;
@@ -72,6 +72,7 @@ fn redo(mut visit: Visit<'_>, args: &Args) -> Outcome {
         .iter()
         .partition(|done| done.direction == Direction::Down);
     let summary = match (&result, applied.len()) {
+        (Err(failure), 0) if failure.kind != Kind::Migration => "not reverted".to_owned(),
         (Err(_), number) => format!(
             "failed: {} reverted, {number} applied again",
             count(reverted.len(), "migration")

@@ -51,6 +51,7 @@ fn from_create_to_history() {
     snapshot(&workspace, "status", &workspace.db("status --exit-code"));
     snapshot(&workspace, "status_json", &workspace.db("status --json"));
     snapshot(&workspace, "revert", &workspace.db("revert arc"));
+    workspace.db("migrate arc").exits(0);
     snapshot(
         &workspace,
         "redo",
