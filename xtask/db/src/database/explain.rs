@@ -87,7 +87,10 @@ impl Runner<'_> {
 
 /// What a failed migration has left.
 fn kept(task: &Task<'_>, fault: &Fault) -> String {
-    match (task.migration.in_transaction && fault.is_whole, task.direction) {
+    match (
+        task.migration.in_transaction && fault.is_whole,
+        task.direction,
+    ) {
         (true, Direction::Up) => "nothing was applied",
         (true, Direction::Down) => "nothing was reverted",
         (false, _) => "statements before the error may have been kept",
