@@ -53,6 +53,8 @@ pub(crate) struct Service {
     pub(crate) database: String,
     /// The variable that holds its URL.
     pub(crate) variable: String,
+    /// Whether its migrations need a superuser, also where they are only tried.
+    pub(crate) superuser: bool,
 }
 
 impl Workspace {

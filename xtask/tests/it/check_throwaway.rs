@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::process::Stdio;
 
-use crate::support::{Seen, findings, on_throwaway as workspace, only};
+use crate::support::{Seen, findings, on_throwaway as workspace, only, superuser};
 
 const X: &str = "2026-01-03-000000_x";
 
@@ -51,6 +51,7 @@ fn sound_migrations_have_no_findings_and_leave_nothing_on_the_server() {
         "CREATE ROLE check_reader; GRANT SELECT ON cv_items TO check_reader",
         "DROP OWNED BY check_reader; DROP ROLE check_reader",
     );
+    superuser(&workspace, "cv");
     assert_eq!(findings(&workspace, "check"), []);
     let left = "SELECT count(*) FROM pg_roles WHERE rolname = 'check_reader'";
     assert_eq!(workspace.value("postgres", left), "0");

@@ -2,6 +2,7 @@
 
 mod adopting;
 mod backup;
+mod check_confined;
 mod check_live;
 mod check_offline;
 mod check_throwaway;

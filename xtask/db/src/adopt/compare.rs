@@ -8,7 +8,7 @@ use crate::catalog::{Difference, Key, Snapshot, render};
 use crate::database::target::Target;
 use crate::migrations::Migration;
 use crate::pg::{Connection, SqlError};
-use crate::scratch::throwaway::ThrowawayServer;
+use crate::scratch::throwaway::{ThrowawayServer, Trust};
 use crate::ui::failure::{Failure, Kind, Result};
 
 /// What the database has, and what it would have if the migrations had made it.
@@ -52,7 +52,7 @@ pub(crate) fn compare(
     applied: &[String],
     marked: &[&Migration],
 ) -> Result<Comparison> {
-    let server = ThrowawayServer::find(app).map_err(|failure| {
+    let server = ThrowawayServer::find(app, Trust::Full).map_err(|failure| {
         failure
             .help("baseline compares the database with what the migrations make on a throw-away server: install Docker or PostgreSQL, or set LOCAL_POSTGRES_URL to a server on which databases may be created and dropped")
             .help("--accept-difference marks them without a comparison")

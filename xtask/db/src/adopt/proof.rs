@@ -10,7 +10,7 @@ use crate::migrations::Migration;
 use crate::pg::Connection;
 use crate::scratch::diesel_cli::Diesel;
 use crate::scratch::schema_rs::{self, SchemaFile, Section};
-use crate::scratch::throwaway::ThrowawayServer;
+use crate::scratch::throwaway::{ThrowawayServer, Trust};
 use crate::ui::failure::{Failure, Kind, Result};
 use crate::verbs::schema::needs_rustfmt;
 
@@ -39,7 +39,7 @@ pub(super) fn prove(
         true => None,
         false => Some(Diesel::find(app)?),
     };
-    let server = ThrowawayServer::find(app).map_err(|failure| {
+    let server = ThrowawayServer::find(app, Trust::Full).map_err(|failure| {
         failure.help("the first migration is tried on a throw-away server: install Docker or PostgreSQL, or set LOCAL_POSTGRES_URL to a server on which databases may be created and dropped")
     })?;
     let mut database = server.database(service)?;

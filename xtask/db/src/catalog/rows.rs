@@ -56,7 +56,9 @@ pg_ts_dict pg_ts_parser pg_ts_template";
 /// What is not in a catalog of the database, or in none that everybody may read: names that definitions speak of.
 const NAMES: &str = "md5(concat_ws(E'\\n', current_user,
     (SELECT datdba FROM pg_database WHERE datname = current_database()),
-    (SELECT string_agg(format('%s %s', oid, rolname), E'\\n' ORDER BY oid) FROM pg_roles),
+    (SELECT string_agg(format('%s %s', oid, rolname), E'\\n' ORDER BY oid) FROM pg_roles
+        -- Those of other runs come and go.
+        WHERE rolname !~ '^throwaway_'),
     (SELECT string_agg(format('%s %s', oid, spcname), E'\\n' ORDER BY oid) FROM pg_tablespace),
     (SELECT string_agg(format('%s %s %s', umid, srvid, umuser), E'\\n' ORDER BY umid) FROM pg_user_mappings)))";
 

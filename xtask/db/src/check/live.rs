@@ -9,15 +9,15 @@ use crate::database::state::State;
 use crate::database::target::Target;
 use crate::migrations::{Migration, Migrations};
 use crate::pg::{Connection, SqlError};
-use crate::scratch::throwaway::ThrowawayServer;
+use crate::scratch::throwaway::{ThrowawayServer, Trust};
 use crate::ui::failure::Result;
 use crate::ui::parallel;
 use crate::workspace::Service;
 
 /// Looks at the database of every service.
-pub(crate) fn run(app: &App, services: &[&Service]) -> Found {
+pub(crate) fn run(app: &App, services: &[&Service], trust: Trust) -> Found {
     let mut found = Found::default();
-    let server = match ThrowawayServer::find(app) {
+    let server = match ThrowawayServer::find(app, trust) {
         Ok(server) => server,
         Err(failure) => {
             found.failures.push(failure);

@@ -12,7 +12,7 @@ use crate::migrations::{Migration, Migrations};
 use crate::pg::SqlError;
 use crate::scratch::diesel_cli::Diesel;
 use crate::scratch::schema_rs::Section;
-use crate::scratch::throwaway::{Failed, ThrowawayDatabase, ThrowawayServer};
+use crate::scratch::throwaway::{Failed, ThrowawayDatabase, ThrowawayServer, Trust};
 use crate::sql::statements::{place_of, starts};
 use crate::ui::failure::{Failure, Kind, Result};
 use crate::ui::parallel;
@@ -31,9 +31,9 @@ struct Trial {
 }
 
 /// Runs the migrations of every service up, down and up again; compares `schema.rs`; and the services with each other.
-pub(crate) fn run(app: &App, services: &[&Service]) -> Found {
+pub(crate) fn run(app: &App, services: &[&Service], trust: Trust) -> Found {
     let mut found = Found::default();
-    let server = match ThrowawayServer::find(app) {
+    let server = match ThrowawayServer::find(app, trust) {
         Ok(server) => server,
         Err(failure) => {
             found.failures.push(failure);
@@ -147,6 +147,10 @@ impl<'c> Watched<'c> {
 
     /// Whether a whole snapshot says what the changes do.
     fn is_right(&mut self) -> Result<bool> {
+        if self.database.connection().is_lost() {
+            // A statement that took too long.
+            return Ok(true);
+        }
         let is_right = self.watch.is_right(self.database.connection());
         is_right.map_err(|error| unreadable(self.service, &error))
     }

@@ -85,6 +85,13 @@ impl Params {
         params
     }
 
+    /// The same settings with another user, whose password is as secret.
+    pub(crate) fn with_role(&self, user: &str, password: &str) -> Self {
+        let mut params = self.with("user", user).with("password", password);
+        params.secrets.push(password.to_owned());
+        params
+    }
+
     /// A URL with everything in it, the password too: only for the environment of a child process.
     pub(crate) fn url_with_password(&self) -> String {
         let part = |text| utf8_percent_encode(text, URL_PART);

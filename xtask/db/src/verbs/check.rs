@@ -11,6 +11,7 @@ use crate::check::rules::LEFT_OUT;
 use crate::check::scope::Scope;
 use crate::check::table::{self, Needs};
 use crate::check::{annotations, live, offline, scratch, switched_off};
+use crate::scratch::throwaway;
 use crate::ui::failure::Failure;
 use crate::ui::report::{self, BAD, DIM, GOOD, NOTE, Report, count};
 
@@ -29,6 +30,8 @@ pub(crate) struct Args {
     /// Also the configured databases: their owner, what is pending, unknown or edited, and changes made by hand
     #[arg(long, conflicts_with = "offline")]
     live: bool,
+    #[command(flatten)]
+    throwaway: throwaway::Options,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -64,10 +67,16 @@ pub(crate) fn run(app: &App, args: &Args) -> Result<Report, Vec<Failure>> {
         found.failures.extend(more.failures);
     };
     if !args.offline {
-        add(Needs::Throwaway, scratch::run(app, &services));
+        add(
+            Needs::Throwaway,
+            scratch::run(app, &services, args.throwaway.trust()),
+        );
     }
     if args.live {
-        add(Needs::Live, live::run(app, &services));
+        add(
+            Needs::Live,
+            live::run(app, &services, args.throwaway.trust()),
+        );
     }
 
     let mut findings = switched_off::apply(&scope, found.findings, &ran);

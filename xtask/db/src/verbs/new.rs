@@ -11,7 +11,7 @@ use crate::migrations::{Migration, Migrations};
 use crate::scratch::diesel_cli::Diesel;
 use crate::scratch::schema_diff::{self, Script};
 use crate::scratch::schema_rs;
-use crate::scratch::throwaway::{ThrowawayDatabase, ThrowawayServer};
+use crate::scratch::throwaway::{self, ThrowawayDatabase, ThrowawayServer};
 use crate::ui::failure::{Failure, Result};
 use crate::ui::report::{NOTE, Report};
 use crate::workspace::Service;
@@ -27,6 +27,8 @@ pub(crate) struct Args {
     /// Write it from the edited schema.rs
     #[arg(long)]
     diff: bool,
+    #[command(flatten)]
+    throwaway: throwaway::Options,
 }
 
 /// What Diesel puts first into the two files.
@@ -62,7 +64,7 @@ fn make_in(app: &App, args: &Args, service: &Service) -> Result<Report> {
     let folder = next_folder(app, service, &migrations, &args.name)?;
     let script = match args.diff {
         false => Script::default(),
-        true => match diff(app, service, &migrations, &folder)? {
+        true => match diff(app, args, service, &migrations, &folder)? {
             Some(script) => script,
             None => {
                 app.progress.line(&format!(
@@ -137,12 +139,13 @@ fn next_folder(
 /// The SQL for what was edited in `schema.rs`, tried on a throw-away database; `None` if nothing was.
 fn diff(
     app: &App,
+    args: &Args,
     service: &Service,
     migrations: &Migrations,
     folder: &Path,
 ) -> Result<Option<Script>> {
     let diesel = Diesel::find(app)?;
-    let server = ThrowawayServer::find(app)?;
+    let server = ThrowawayServer::find(app, args.throwaway.trust())?;
     let mut database = server.database(service)?;
     database.apply(migrations)?;
     let Some(script) = schema_diff::write(app, &diesel, service, &database)? else {

@@ -8,7 +8,7 @@ use crate::check::Finding;
 use crate::migrations::Migrations;
 use crate::scratch::diesel_cli::Diesel;
 use crate::scratch::schema_rs::{self, SchemaFile, quoted};
-use crate::scratch::throwaway::{ThrowawayDatabase, ThrowawayServer};
+use crate::scratch::throwaway::{self, ThrowawayDatabase, ThrowawayServer};
 use crate::ui::failure::{Failure, Result};
 use crate::ui::parallel;
 use crate::ui::report::{BAD, DIM, GOOD, Outcome, Report, diff};
@@ -24,12 +24,14 @@ pub(crate) struct Args {
     /// Change nothing; show what would change, and exit with 1 if anything would
     #[arg(long)]
     check: bool,
+    #[command(flatten)]
+    throwaway: throwaway::Options,
 }
 
 pub(crate) fn run(app: &App, args: &Args) -> Result<Report, Vec<Failure>> {
     let services = app.workspace.select(&args.services.names)?;
     let diesel = Diesel::find(app)?;
-    let server = ThrowawayServer::find(app)?;
+    let server = ThrowawayServer::find(app, args.throwaway.trust())?;
     let results = parallel::each(app.jobs, &services, |service| {
         let files = printed(app, &diesel, &server, service)?;
         needs_rustfmt(&files)?;

@@ -131,7 +131,14 @@ fn understand(
             return faults.add(place, message, both_snippets(name));
         }
     };
-    let known = &["name", "url", "postgres", "allow"];
+    let known = &[
+        "name",
+        "url",
+        "postgres",
+        "allow",
+        "superuser",
+        "superuser-reason",
+    ];
     faults.unknown_keys(file, "[package.metadata.db]", settings, known);
     let database = faults.string(file, manifest, settings, "name");
     let variable = faults.string(file, manifest, settings, "url");
@@ -147,8 +154,32 @@ fn understand(
             postgres,
             database,
             variable: variable.unwrap_or_else(|| default_variable(name)),
+            superuser: superuser(file, manifest, settings, faults),
         });
     }
+}
+
+/// `superuser = true`, which has a reason.
+fn superuser(file: &str, manifest: &TomlFile, settings: &Node, faults: &mut Faults) -> bool {
+    let reason = faults.string(file, manifest, settings, "superuser-reason");
+    let Some(said) = settings.get("superuser") else {
+        return false;
+    };
+    let place = (file, Some(said.line));
+    match said.value {
+        NodeValue::Boolean(true) if reason.is_none() => {
+            let message = "`superuser = true` has no `superuser-reason`";
+            let remedy = "say what in the migrations needs it: superuser-reason = \"…\"";
+            faults.add(place, message, remedy);
+        }
+        NodeValue::Boolean(said) => return said,
+        _ => {
+            let written = manifest.written(said);
+            let message = format!("`superuser` must be true or false, not `{written}`");
+            faults.add(place, message, "superuser = true");
+        }
+    }
+    false
 }
 
 /// What must be different from service to service.

@@ -4,7 +4,9 @@ use diesel::connection::SimpleConnection as _;
 use diesel::{Connection as _, PgConnection};
 use local_postgres::Server;
 
-use crate::support::{PRINT, PgPrograms, Workspace, adopting, diesel_program, findings, quoted};
+use crate::support::{
+    PRINT, PgPrograms, Workspace, adopting, diesel_program, findings, quoted, superuser,
+};
 
 /// What Alembic makes of the models of a service, its bookkeeping included, and rows in every table.
 const ALEMBIC: &str = "
@@ -168,6 +170,7 @@ fn every_kind_of_object_comes_over() {
         .db("baseline cv")
         .exits(0)
         .says("marked 1 migration");
+    superuser(&workspace, "cv");
     assert_eq!(findings(&workspace, "check --live"), []);
 }
 

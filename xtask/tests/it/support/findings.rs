@@ -43,6 +43,14 @@ pub(crate) fn adopting(services: &[&str]) -> Workspace {
     workspace
 }
 
+/// Says that a service's migrations need a superuser.
+pub(crate) fn superuser(workspace: &Workspace, service: &str) {
+    workspace.append(
+        &format!("services/{service}/Cargo.toml"),
+        "superuser = true\nsuperuser-reason = \"a test\"\n",
+    );
+}
+
 /// A finding without its help: check, service, file and line, message.
 pub(crate) type Seen = (String, String, String, String);
 

@@ -19,7 +19,7 @@ use std::path::Path;
 pub(crate) use calls::Calls;
 pub(crate) use diesel::{diesel_program, target};
 pub(crate) use files::{Files, Place};
-pub(crate) use findings::{Seen, adopting, findings, on_throwaway, only};
+pub(crate) use findings::{Seen, adopting, findings, on_throwaway, only, superuser};
 pub(crate) use folder::Folder;
 pub(crate) use pg_programs::PgPrograms;
 pub(crate) use pooler::Pooler;

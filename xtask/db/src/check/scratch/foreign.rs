@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::round_trip::at;
+use super::round_trip::{at, remedy};
 use super::{PARTS_FROM, Trial, Watched, first_line};
 use crate::app::App;
 use crate::catalog::Key;
@@ -203,14 +203,14 @@ fn fails(app: &App, service: &Service, migration: &Migration, failed: &Failed) -
         migration.name, failed.message
     );
     let finding = at(app, Finding::new("migration-fails", message), failed).of(&service.name);
-    let mut help = failed.failure.help.clone();
-    if failed.sqlstate == "42704" && failed.message.contains("role \"") {
-        help.push("a role is the server's, not the database's: create it in the migration if it is missing".to_owned());
-    }
-    if help.is_empty() {
-        help.push("fix it: migrations must apply to an empty database".to_owned());
-    }
-    finding.help(help.join("\n"))
+    let is_role = failed.sqlstate == "42704" && failed.message.contains("role \"");
+    finding.help(remedy(
+        failed,
+        match is_role {
+            true => "a role is the server's, not the database's: create it in the migration if it is missing",
+            false => "fix it: migrations must apply to an empty database",
+        },
+    ))
 }
 
 /// The line of the statement that makes the object of that name: the first that says CREATE and names it.

@@ -160,8 +160,10 @@ impl Step<'_> {
             self.migration.name, failed.message
         );
         let finding = Finding::new("down-fails", message).of(&self.service.name);
-        at(self.app, finding, failed)
-            .help("fix down.sql: undo the steps of up.sql in the opposite order")
+        at(self.app, finding, failed).help(remedy(
+            failed,
+            "fix down.sql: undo the steps of up.sql in the opposite order",
+        ))
     }
 
     fn not_undone(&self, down: &str, differences: &[Difference]) -> Finding {
@@ -185,8 +187,10 @@ impl Step<'_> {
             self.migration.name, failed.message
         );
         let finding = Finding::new("not-repeatable", message).of(&self.service.name);
-        at(self.app, finding, failed)
-            .help("have down.sql undo everything that up.sql does, the rows that it writes too")
+        at(self.app, finding, failed).help(remedy(
+            failed,
+            "have down.sql undo everything that up.sql does, the rows that it writes too",
+        ))
     }
 
     fn not_the_same(&self, differences: &[Difference]) -> Finding {
@@ -207,6 +211,14 @@ fn differences(change: &Changes, back: &Changes) -> (Vec<Difference>, bool) {
     let all = change.then(back).differences();
     let (order, differences): (Vec<_>, Vec<_>) = all.into_iter().partition(Difference::is_order);
     (differences, !order.is_empty())
+}
+
+/// What is known of this failure to help, or else what usually does.
+pub(super) fn remedy(failed: &Failed, usual: &str) -> String {
+    match failed.failure.help.as_slice() {
+        [] => usual.to_owned(),
+        help => help.join("\n"),
+    }
 }
 
 /// Where a migration failed.
