@@ -24,15 +24,19 @@ impl Variables {
         let Some(path) = &variables.path else {
             return Ok(variables);
         };
-        match dotenvy::from_path_iter(path) {
-            Err(dotenvy::Error::Io(error)) if error.kind() == std::io::ErrorKind::NotFound => {}
-            Err(error) => return Err(unreadable(path, error)),
-            Ok(lines) => {
-                for line in lines {
-                    let (name, value) = line.map_err(|error| unreadable(path, error))?;
-                    variables.dotenv.insert(name, value);
-                }
+        let text = match std::fs::read_to_string(path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(variables),
+            Err(source) => {
+                let path = path.clone();
+                return Err(Error::File { path, source });
             }
+        };
+        // Of no variable's name, though an editor may have put it before the first.
+        let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
+        for line in dotenvy::from_read_iter(text.as_bytes()) {
+            let (name, value) = line.map_err(|error| unreadable(path, text, error))?;
+            variables.dotenv.insert(name, value);
         }
         Ok(variables)
     }
@@ -125,13 +129,12 @@ impl Variables {
     }
 }
 
-fn unreadable(path: &Path, error: dotenvy::Error) -> Error {
+fn unreadable(path: &Path, text: &str, error: dotenvy::Error) -> Error {
     let path = path.to_owned();
     match error {
         dotenvy::Error::Io(source) => Error::File { path, source },
         // The error's own text repeats the line.
         dotenvy::Error::LineParse(line, _) => {
-            let text = std::fs::read_to_string(&path).unwrap_or_default();
             let line = text.lines().position(|other| other.trim() == line.trim());
             Error::Line {
                 path,
@@ -182,6 +185,8 @@ mod tests {
     #[test]
     fn the_nearest_of_four_places_counts() {
         let dotenv = format!("DATABASE_URL=d\nexport {OWN}='c'\n");
+        // As some editors on Windows save it.
+        let marked = format!("\u{feff}{OWN}=c\n");
         let generic = "DATABASE_URL=d\n";
         let (own_env, generic_env) = ((OWN, "a"), ("DATABASE_URL", "b"));
         for (dotenv, environment, text, origin) in [
@@ -193,6 +198,7 @@ mod tests {
             ),
             (&dotenv, &[generic_env], "c", "ARC_DATABASE_URL in .env"),
             (&dotenv, &[], "c", "ARC_DATABASE_URL in .env"),
+            (&marked, &[], "c", "ARC_DATABASE_URL in .env"),
             (
                 generic,
                 &[generic_env],
