@@ -13,6 +13,9 @@ use crate::workspace::database_url::Variables;
 use crate::workspace::fault::Fault;
 use crate::workspace::{Service, Workspace};
 
+/// The longest wait, in seconds, that clocks and servers can count: a hundred years.
+const FOREVER: u64 = 100 * 365 * 24 * 60 * 60;
+
 /// The options that every `db` command takes.
 #[derive(clap::Args)]
 pub(crate) struct Options {
@@ -59,7 +62,7 @@ impl App {
             faults,
             unsound,
             jobs: usize::from(options.jobs),
-            lock_timeout: Duration::from_secs(options.lock_timeout),
+            lock_timeout: Duration::from_secs(options.lock_timeout.min(FOREVER)),
             progress: Progress::new(),
         })
     }
@@ -77,7 +80,13 @@ impl App {
     /// # Errors
     /// Every fault of every service: nothing has been connected to yet.
     pub(crate) fn targets(&self, names: &[String]) -> Result<Vec<Target<'_>>, Vec<Failure>> {
-        let (targets, failures) = self.targets_and_failures(names)?;
+        let (mut targets, mut failures) = (Vec::new(), Vec::new());
+        for (_, target) in self.each_target(names)? {
+            match target {
+                Ok(target) => targets.push(target),
+                Err(failure) => failures.push(failure),
+            }
+        }
         if failures.is_empty() {
             Ok(targets)
         } else {
@@ -85,28 +94,25 @@ impl App {
         }
     }
 
-    /// As [`targets`](Self::targets), but the services without a fault are given beside the faults of the others.
+    /// As [`targets`](Self::targets), each service with its target or its fault.
     ///
     /// # Errors
     /// A name that is no service's.
-    pub(crate) fn targets_and_failures(
+    pub(crate) fn each_target(
         &self,
         names: &[String],
-    ) -> Result<(Vec<Target<'_>>, Vec<Failure>)> {
-        let (mut targets, mut failures) = (Vec::new(), Vec::new());
-        for service in self.workspace.select(names)? {
-            match self.target(service) {
-                Ok(target) => targets.push(target),
-                Err(failure) => failures.push(failure),
-            }
-        }
-        for warning in targets
+    ) -> Result<Vec<(&Service, Result<Target<'_>>)>> {
+        let services = self.workspace.select(names)?.into_iter();
+        let targets: Vec<_> = services
+            .map(|service| (service, self.target(service)))
+            .collect();
+        let found = targets
             .iter()
-            .filter_map(|target| target.url.warning(target.service))
-        {
+            .filter_map(|(_, target)| target.as_ref().ok());
+        for warning in found.filter_map(|target| target.url.warning(target.service)) {
             self.progress.line(&warning);
         }
-        Ok((targets, failures))
+        Ok(targets)
     }
 
     fn target<'w>(&self, service: &'w Service) -> Result<Target<'w>> {

@@ -114,10 +114,12 @@ impl Completions {
     /// Prints the completions of `command`, whose program is called `binary`.
     #[must_use]
     pub fn print(&self, command: &mut clap::Command, binary: &str) -> ExitCode {
-        clap_complete::generate(self.shell, command, binary, &mut std::io::stdout());
+        let mut script = Vec::new();
+        clap_complete::generate(self.shell, command, binary, &mut script);
+        let mut script = String::from_utf8_lossy(&script).into_owned();
         if self.shell == clap_complete::Shell::Bash {
-            print!("{}", include_str!("completions.bash"));
+            script.push_str(include_str!("completions.bash"));
         }
-        ExitCode::SUCCESS
+        Report::data(script).print()
     }
 }

@@ -7,7 +7,7 @@ pub(crate) mod dotenv;
 pub(crate) mod edit;
 pub(crate) mod fault;
 mod postgres;
-mod settings;
+pub(crate) mod settings;
 pub(crate) mod toml_file;
 
 use std::collections::BTreeMap;

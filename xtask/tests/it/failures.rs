@@ -382,3 +382,32 @@ fn a_failed_migration_that_was_given_up_is_no_problem_any_more() {
         .exits(0)
         .says("2026-01-03-000000_bad");
 }
+
+#[test]
+fn a_lock_may_be_waited_for_as_long_as_one_likes() {
+    let workspace = Workspace::with(&["arc"]);
+    workspace.db("create").exits(0);
+    let line = format!("migrate --lock-timeout {}", u64::MAX);
+    workspace.db(&line).exits(0).says("applied 2 migrations");
+    let wait = format!("wait --timeout {}", u64::MAX);
+    workspace.db(&wait).exits(0);
+}
+
+#[test]
+fn a_server_that_answers_is_not_said_to_be_down() {
+    let mut workspace = Workspace::with(&["arc"]);
+    let url = workspace.get("ARC_DATABASE_URL");
+    let (_, place) = url.rsplit_once('@').unwrap();
+    let wrong = format!("postgres://nobody_at_all:hush@{place}");
+    workspace.set("ARC_DATABASE_URL", &wrong);
+    workspace
+        .db("migrate")
+        .exits(3)
+        .says("the server answers, and refuses: check the role, the password and the database")
+        .does_not_say("if the server is not running");
+    workspace.set("ARC_DATABASE_URL", "postgres://me@127.0.0.1:1/arc_db");
+    workspace
+        .db("migrate")
+        .exits(3)
+        .says("if the server is not running");
+}

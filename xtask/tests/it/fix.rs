@@ -278,6 +278,20 @@ fn env_is_added_to_and_never_overwritten() {
 }
 
 #[test]
+fn a_dry_run_shows_no_password_of_the_template() {
+    let files = accident();
+    files.write(
+        ".env.template",
+        "DATABASE_URL=postgres://me:hush@db.example/app\nTOKEN=hush\n",
+    );
+    files
+        .db("fix --dry-run")
+        .says("+++ .env.template")
+        .says("postgres://me:***@db.example/app")
+        .does_not_say("hush");
+}
+
+#[test]
 fn what_only_a_person_can_decide_is_explained() {
     let files = Files::with(&["arc"]);
     files.write(".env", "ARC_DATABASE_URL=\n");

@@ -18,6 +18,7 @@ mod plain_diesel;
 mod reading;
 mod readme;
 mod reverting;
+mod roles;
 mod runner;
 mod schema;
 mod settings;

@@ -124,6 +124,63 @@ fn a_missing_database_is_a_finding() {
 }
 
 #[test]
+fn the_json_of_status_leaves_out_no_service_and_knows_what_it_does_not_know() {
+    let mut workspace = Workspace::with(&["arc", "cv", "user"]);
+    workspace.db("create arc").exits(0);
+    workspace.unset("CV_DATABASE_URL");
+    workspace.set(
+        "USER_DATABASE_URL",
+        "postgres://me@127.0.0.1:1/t_user?connect_timeout=2",
+    );
+    let run = workspace.db("status --json").exits(3);
+    let status: Value = serde_json::from_str(&run.stdout).unwrap();
+    let service = |index: usize| {
+        let of = &status["services"][index];
+        ["service", "database", "url", "origin", "applied"].map(|key| of[key].clone())
+    };
+    assert_eq!(service(0)[4], json!(0));
+    let database = workspace.database("cv");
+    assert_eq!(json!(service(1)), json!(["cv", database, null, null, null]));
+    let problem = &status["services"][1]["problems"][0];
+    assert!(
+        problem.as_str().unwrap().contains("no database URL"),
+        "{problem}"
+    );
+    let origin = "USER_DATABASE_URL in the environment";
+    let url = "postgres://me@127.0.0.1:1/t_user?connect_timeout=2";
+    assert_eq!(
+        json!(service(2)),
+        json!(["user", "t_user", url, origin, null])
+    );
+    let table = workspace.db("status").exits(3);
+    let row = |name: &str| {
+        let mut lines = table.stdout.lines();
+        let line = lines.find(|line| line.starts_with(name)).unwrap();
+        line.split_whitespace()
+            .map(str::to_owned)
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(row("cv")[1..5], [database.as_str(), "-", "-", "-"]);
+    assert_eq!(row("user")[1..5], ["t_user", "-", "-", "-"]);
+}
+
+#[test]
+fn output_that_cannot_be_written_is_no_success() {
+    let workspace = Workspace::with(&["arc"]);
+    for arguments in [vec!["db", "status"], vec!["completions", "bash"]] {
+        let full = std::fs::File::options()
+            .write(true)
+            .open("/dev/full")
+            .unwrap();
+        let mut command = workspace.command(&arguments);
+        Run::of_output(command.stdout(full), &arguments.join(" "))
+            .exits(2)
+            .says("failed to write to standard output")
+            .does_not_say("panicked");
+    }
+}
+
+#[test]
 fn colours_are_for_terminals_and_a_closed_pipe_is_no_error() {
     let mut workspace = Workspace::with(&["arc"]);
     workspace.db("status").exits(0).does_not_say("\u{1b}[");

@@ -149,6 +149,27 @@ fn two_services_cannot_declare_one_database_or_variable() {
 }
 
 #[test]
+fn the_servers_own_databases_belong_to_no_service() {
+    let workspace = Workspace::with(&["arc"]);
+    for name in ["postgres", "template0", "template1"] {
+        workspace.manifest(
+            "arc",
+            &format!("[package.metadata.db]\nname = \"{name}\"\n"),
+        );
+        for line in ["create", "check --offline"] {
+            let code = if line == "create" { 2 } else { 1 };
+            workspace
+                .db(line)
+                .exits(code)
+                .says("services/arc/Cargo.toml")
+                .says(&format!("`{name}` is the server's own database"));
+        }
+    }
+    let at_home = "SELECT count(*) FROM pg_namespace WHERE nspname = 'db_ledger'";
+    assert_eq!(workspace.value("postgres", at_home), "0");
+}
+
+#[test]
 fn urls_that_are_missing_or_malformed_are_named_by_their_variable() {
     let mut workspace = Workspace::with(&["arc"]);
     for (url, says) in [

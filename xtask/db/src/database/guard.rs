@@ -10,6 +10,7 @@ use crate::database::target::Target;
 use crate::migrations::Migrations;
 use crate::ui::failure::{Failure, Kind, Result};
 use crate::workspace::database_url::DatabaseUrl;
+use crate::workspace::settings::is_servers_own;
 use crate::workspace::{Service, Workspace};
 
 fn refused(message: impl Into<String>) -> Failure {
@@ -47,8 +48,7 @@ pub(crate) fn before_connecting(
         return vec![failure];
     }
     let foreign = targets.iter().filter_map(|(service, url)| {
-        let maintenance = ["postgres", "template0", "template1"].contains(&url.database.as_str());
-        if maintenance && url.database != service.database {
+        if is_servers_own(&url.database) {
             let failure = refused(format!(
                 "refused: the URL of service `{}` names `{}`, which is the server's own database",
                 service.name, url.database
@@ -136,10 +136,11 @@ struct Admission<'a> {
 }
 
 /// The guards of one database, in the order in which they are asked: the first refusal is the one that is shown.
-const GUARDS: [fn(&Admission<'_>) -> Result<()>; 8] = [
+const GUARDS: [fn(&Admission<'_>) -> Result<()>; 9] = [
     known_format,
     own_ledger,
     visible_history,
+    existing_schema,
     known_history,
     explained_objects,
     unambiguous_history,
@@ -208,6 +209,21 @@ fn visible_history(admission: &Admission<'_>) -> Result<()> {
             .help("set the search path in the URL as it was when that history was made, or check whose database this is")),
         _ => Ok(()),
     }
+}
+
+/// There is a schema for Diesel's table: one that appears later would hide a table that was put elsewhere.
+fn existing_schema(admission: &Admission<'_>) -> Result<()> {
+    let Target { service, url, .. } = admission.target;
+    let Some(path) = &admission.state.empty_search_path else {
+        return Ok(());
+    };
+    Err(Failure::usage(format!(
+        "the search path of service `{}` in database `{}`, `{path}`, has no schema that exists",
+        service.name, url.database
+    ))
+    .help(url.place())
+    .help("create its first schema there (CREATE SCHEMA … AUTHORIZATION the role of that URL), or change the search path: in the \
+           URL, with ALTER ROLE or with ALTER DATABASE"))
 }
 
 /// Every applied version is in the service's folder.

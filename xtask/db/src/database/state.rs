@@ -43,6 +43,24 @@ impl Identity {
         };
         server && self.database == other.database
     }
+
+    /// Of the server that a session is on, and of no database in particular: nothing else of it is looked at.
+    ///
+    /// # Errors
+    /// The server's.
+    pub(crate) fn of_server(session: &mut Connection, database: &str) -> Result<Self, SqlError> {
+        const MAY: &str = "SELECT has_function_privilege('pg_control_system()', 'execute')";
+        let system = match session.query_bool(MAY, &[])? {
+            true => session.query_text("SELECT system_identifier FROM pg_control_system()", &[])?,
+            false => None,
+        };
+        const STARTED: &str = "SELECT extract(epoch FROM pg_postmaster_start_time())";
+        Ok(Self {
+            system,
+            started: session.query_text(STARTED, &[])?.unwrap_or_default(),
+            database: database.to_owned(),
+        })
+    }
 }
 
 /// The state of one database at one moment.
@@ -51,6 +69,8 @@ pub(crate) struct State {
     pub(crate) identity: Identity,
     /// The schema of Diesel's bookkeeping table, or the one in which Diesel would create it.
     pub(crate) history_schema: String,
+    /// The search path where none of its schemas exists, so that Diesel's table can be made nowhere.
+    pub(crate) empty_search_path: Option<String>,
     /// Whether Diesel's bookkeeping table is there.
     pub(crate) has_history: bool,
     /// The applied versions in order, and when Diesel says they were.
@@ -84,6 +104,7 @@ struct Overview {
     history_schema: Option<String>,
     hidden_history: Vec<String>,
     current_schema: Option<String>,
+    search_path: String,
     has_ledger: bool,
 }
 
@@ -107,7 +128,7 @@ SELECT json_build_object(
                      WHERE c.oid = to_regclass('__diesel_schema_migrations')),
   'hidden_history', (SELECT coalesce(json_agg(c.relnamespace::regnamespace::text), '[]') FROM pg_class c
                      WHERE c.relname = '__diesel_schema_migrations' AND c.relkind = 'r' AND NOT pg_table_is_visible(c.oid)),
-  'current_schema', current_schema(),
+  'current_schema', current_schema(), 'search_path', current_setting('search_path'),
   'has_ledger', to_regclass('db_ledger.run') IS NOT NULL AND to_regclass('db_ledger.owner') IS NOT NULL
 )";
 
@@ -280,6 +301,7 @@ impl State {
                 database: read.oid,
             },
             history_schema: read.history_schema,
+            empty_search_path: None,
             has_history: true,
             applied: sorted(read.applied),
             hidden_history: Vec::new(),
@@ -311,6 +333,10 @@ impl State {
                 database: overview.oid,
             },
             has_history: overview.history_schema.is_some(),
+            empty_search_path: match (&overview.history_schema, &overview.current_schema) {
+                (None, None) => Some(overview.search_path),
+                _ => None,
+            },
             history_schema: overview
                 .history_schema
                 .or(overview.current_schema)

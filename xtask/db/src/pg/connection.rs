@@ -26,25 +26,7 @@ impl Connection {
     /// # Errors
     /// libpq's message, with the password removed.
     pub(crate) fn open(params: &Params) -> Result<Self, String> {
-        // Migrations are UTF-8 files, whatever the URL says.
-        let mut settings = params.with("client_encoding", "UTF8").settings;
-        for (key, value) in [
-            ("connect_timeout", "5"),
-            (
-                "fallback_application_name",
-                concat!("cargo xtask db ", env!("CARGO_PKG_VERSION")),
-            ),
-        ] {
-            if params.get(key).is_none() {
-                settings.push((key.to_owned(), value.to_owned()));
-            }
-        }
-        let c_string =
-            |text: String| CString::new(text).map_err(|_| "a setting contains a NUL byte");
-        let settings = settings
-            .into_iter()
-            .map(|(key, value)| Ok((c_string(key)?, c_string(value)?)))
-            .collect::<Result<Vec<_>, &str>>()?;
+        let settings = settings(params)?;
         let connection = Self {
             raw: Raw::connect(&settings),
             params: params.clone(),
@@ -53,6 +35,11 @@ impl Connection {
             true => Ok(connection),
             false => Err(connection.last_error()),
         }
+    }
+
+    /// Whether a server is there that takes sessions: it may refuse this one.
+    pub(crate) fn answers(params: &Params) -> bool {
+        settings(params).is_ok_and(|settings| Raw::answers(&settings))
     }
 
     /// Runs one or more statements as one string, without parameters; rows are not kept.
@@ -349,6 +336,29 @@ impl Connection {
     fn last_error(&self) -> String {
         self.params.redact(self.raw.error().trim())
     }
+}
+
+/// What libpq is given: the settings, and what they leave open.
+fn settings(params: &Params) -> Result<Vec<(CString, CString)>, String> {
+    // Migrations are UTF-8 files, whatever the URL says.
+    let mut settings = params.with("client_encoding", "UTF8").settings;
+    for (key, value) in [
+        ("connect_timeout", "5"),
+        (
+            "fallback_application_name",
+            concat!("cargo xtask db ", env!("CARGO_PKG_VERSION")),
+        ),
+    ] {
+        if params.get(key).is_none() {
+            settings.push((key.to_owned(), value.to_owned()));
+        }
+    }
+    let c_string = |text: String| CString::new(text).map_err(|_| "a setting contains a NUL byte");
+    let settings = settings
+        .into_iter()
+        .map(|(key, value)| Ok((c_string(key)?, c_string(value)?)))
+        .collect::<Result<Vec<_>, &str>>();
+    Ok(settings?)
 }
 
 /// What the commands of a string that were run say of the transaction around it.

@@ -24,12 +24,7 @@ unsafe impl Send for Raw {}
 impl Raw {
     /// Connects, or fails to: see [`is_ok`](Self::is_ok).
     pub(super) fn connect(settings: &[(CString, CString)]) -> Self {
-        let pointers = |strings: Vec<&CString>| -> Vec<*const c_char> {
-            let strings = strings.into_iter().map(|string| string.as_ptr());
-            strings.chain([ptr::null()]).collect()
-        };
-        let keys = pointers(settings.iter().map(|(key, _)| key).collect());
-        let values = pointers(settings.iter().map(|(_, value)| value).collect());
+        let (keys, values) = arrays(settings);
         // SAFETY: two null-terminated arrays of the same length, alive during the call.
         let conn = unsafe { pq_sys::PQconnectdbParams(keys.as_ptr(), values.as_ptr(), 0) };
         let raw = Self {
@@ -41,6 +36,14 @@ impl Raw {
         // null is allowed for the connection.
         unsafe { pq_sys::PQsetNoticeProcessor(conn, Some(collect_notice), sink.cast_mut().cast()) };
         raw
+    }
+
+    /// Whether the server takes sessions, of whatever role.
+    pub(super) fn answers(settings: &[(CString, CString)]) -> bool {
+        let (keys, values) = arrays(settings);
+        // SAFETY: as for `connect`.
+        let answer = unsafe { pq_sys::PQpingParams(keys.as_ptr(), values.as_ptr(), 0) };
+        answer == pq_sys::PGPing::PQPING_OK
     }
 
     pub(super) fn is_ok(&self) -> bool {
@@ -248,6 +251,16 @@ impl Drop for RawResult {
         // SAFETY: freed once; null is allowed.
         unsafe { pq_sys::PQclear(self.0) };
     }
+}
+
+/// The keys and the values, as null-terminated arrays of pointers into `settings`.
+fn arrays(settings: &[(CString, CString)]) -> (Vec<*const c_char>, Vec<*const c_char>) {
+    let keys = settings.iter().map(|(key, _)| key.as_ptr());
+    let values = settings.iter().map(|(_, value)| value.as_ptr());
+    (
+        keys.chain([ptr::null()]).collect(),
+        values.chain([ptr::null()]).collect(),
+    )
 }
 
 /// The settings in a connection string, by libpq's own parser.

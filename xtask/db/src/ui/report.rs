@@ -1,6 +1,6 @@
 //! The one place that prints: data to stdout, failures to stderr, and the exit code.
 
-use std::io::Write as _;
+use std::io::{ErrorKind, Write as _};
 use std::process::ExitCode;
 
 use anstyle::{AnsiColor, Style};
@@ -35,11 +35,19 @@ impl Report {
     /// Prints it all and gives the exit code: the highest of all failures.
     pub(crate) fn print(&self) -> ExitCode {
         let mut stdout = anstream::stdout().lock();
-        // A closed pipe (`… | head`) is the reader's wish, not a failure.
-        let _ = stdout
+        let written = stdout
             .write_all(self.data.as_bytes())
             .and_then(|()| stdout.flush());
-        for failure in &self.failures {
+        let unwritten = match written {
+            // A closed pipe (`… | head`) is the reader's wish, not a failure.
+            Err(error) if error.kind() != ErrorKind::BrokenPipe => Some(
+                Failure::usage(format!("failed to write to standard output: {error}"))
+                    .help("what was to be done is done; its report is lost"),
+            ),
+            _ => None,
+        };
+        let failures = || self.failures.iter().chain(&unwritten);
+        for failure in failures() {
             anstream::eprintln!("{BAD}error{BAD:#}: {}", failure.message);
             for help in &failure.help {
                 anstream::eprintln!(
@@ -48,7 +56,7 @@ impl Report {
                 );
             }
         }
-        let worst = self.failures.iter().map(|failure| failure.kind).max();
+        let worst = failures().map(|failure| failure.kind).max();
         let worst = worst.or(self.findings.then_some(Kind::Findings));
         ExitCode::from(worst.map_or(0, |kind| kind as u8))
     }

@@ -61,7 +61,7 @@ pub(crate) fn run(app: &App, args: &Args) -> Result<Report, Vec<Failure>> {
 /// What is there before we write.
 enum Found {
     Existing(Box<Seen>),
-    /// The identity of the server's maintenance database.
+    /// On that server.
     Missing {
         server: Identity,
     },
@@ -73,11 +73,11 @@ fn look(target: &Target<'_>) -> Result<Found> {
     }
     let server = target.url.connect_server();
     let mut server = server.map_err(|reason| target.url.unreachable(target.service, &reason))?;
-    let state = State::read(&mut server);
-    let server = state.map_err(|error| target.failed("read the state of", &error))?;
-    Ok(Found::Missing {
-        server: server.identity,
-    })
+    let server = Identity::of_server(&mut server, &target.url.database);
+    let server = server.map_err(|error| {
+        target.failed("read the identity of the server, to make on it the", &error)
+    })?;
+    Ok(Found::Missing { server })
 }
 
 fn create(app: &App, target: &Target<'_>, found: Found) -> Result<String> {

@@ -192,7 +192,7 @@ fn would(root: &Path, change: &Change) -> Result<String> {
         return Ok(text + "\n");
     };
     let (old, new) = match path.as_str() {
-        ".env" => (without_passwords(&old), without_passwords(&new)),
+        ".env" | TEMPLATE => (without_passwords(&old), without_passwords(&new)),
         _ => (old, new),
     };
     Ok(format!("{header}{}\n", diff((&old, &path), (&new, &path))))

@@ -13,6 +13,7 @@ use crate::database::target::Target;
 use crate::ui::failure::{Failure, Result};
 use crate::ui::report::{self, BAD, DIM, GOOD, NOTE, Report};
 use crate::verbs::services::Services;
+use crate::workspace::Service;
 
 /// Show what is applied, pending and wrong; creates nothing
 #[derive(clap::Args, Default)]
@@ -38,14 +39,14 @@ struct ServiceStatus {
     service: String,
     database: String,
     /// Without its password.
-    url: String,
+    url: Option<String>,
     /// The variable, and the file if it is in one.
-    origin: String,
+    origin: Option<String>,
     owner: Option<String>,
     /// The newest applied version.
     current: Option<String>,
-    /// How many are applied.
-    applied: usize,
+    /// How many are applied, where that is known.
+    applied: Option<usize>,
     pending: Vec<String>,
     unknown: Vec<String>,
     edited: Vec<String>,
@@ -53,8 +54,22 @@ struct ServiceStatus {
 }
 
 pub(crate) fn run(app: &App, args: &Args) -> Result<Report, Vec<Failure>> {
-    let (targets, mut failures) = app.targets_and_failures(&args.services.names)?;
-    let mut services = Vec::new();
+    let found = app.each_target(&args.services.names)?;
+    let order: Vec<_> = found
+        .iter()
+        .map(|(service, _)| service.name.clone())
+        .collect();
+    let (mut targets, mut services, mut failures) = (Vec::new(), Vec::new(), Vec::new());
+    for (service, target) in found {
+        match target {
+            Ok(target) => targets.push(target),
+            Err(failure) => {
+                services.push(ServiceStatus::without_target(service, &failure));
+                failures.push(failure);
+            }
+        }
+    }
+    let mut reached = Vec::new();
     let mut states = Vec::new();
     for (target, seen) in targets.iter().zip(app.look(&targets, State::inspect)) {
         let seen = seen.map(|seen| seen.map(|seen| seen.state));
@@ -66,16 +81,19 @@ pub(crate) fn run(app: &App, args: &Args) -> Result<Report, Vec<Failure>> {
                 target.service.name
             )),
             Err(failure) => {
+                status.applied = None;
                 status.problems.push(failure.message.clone());
                 failures.push(failure.clone());
             }
         }
-        services.push(status);
+        reached.push(status);
         states.push(seen.ok().flatten());
     }
-    for (status, shared) in services.iter_mut().zip(shared(&targets, &states)) {
+    for (status, shared) in reached.iter_mut().zip(shared(&targets, &states)) {
         status.problems.extend(shared);
     }
+    services.extend(reached);
+    services.sort_by_key(|status| order.iter().position(|name| *name == status.service));
     let findings = services.iter().any(|service| {
         !(service.pending.is_empty() && service.edited.is_empty() && service.problems.is_empty())
     });
@@ -90,6 +108,25 @@ pub(crate) fn run(app: &App, args: &Args) -> Result<Report, Vec<Failure>> {
     })
 }
 
+impl ServiceStatus {
+    /// Of a service whose URL or migrations are not there, so that nobody could be asked.
+    fn without_target(service: &Service, failure: &Failure) -> Self {
+        Self {
+            service: service.name.clone(),
+            database: service.database.clone(),
+            url: None,
+            origin: None,
+            owner: None,
+            current: None,
+            applied: None,
+            pending: Vec::new(),
+            unknown: Vec::new(),
+            edited: Vec::new(),
+            problems: vec![failure.message.clone()],
+        }
+    }
+}
+
 fn describe(app: &App, target: &Target<'_>, state: Option<&State>) -> ServiceStatus {
     let Target {
         service,
@@ -101,11 +138,11 @@ fn describe(app: &App, target: &Target<'_>, state: Option<&State>) -> ServiceSta
     let mut status = ServiceStatus {
         service: service.name.clone(),
         database: url.database.clone(),
-        url: url.params.to_string(),
-        origin: url.origin.to_string(),
+        url: Some(url.params.to_string()),
+        origin: Some(url.origin.to_string()),
         owner: state.and_then(State::owner).map(str::to_owned),
         current: versions.last().cloned(),
-        applied: versions.len(),
+        applied: Some(versions.len()),
         pending: match state {
             Some(_) => plan
                 .pending
@@ -205,8 +242,8 @@ fn table(services: &[ServiceStatus]) -> String {
             service.service,
             service.database,
             service.current.as_deref().unwrap_or("-"),
-            service.applied,
-            service.pending.len(),
+            known(service.applied),
+            known(service.applied.map(|_| service.pending.len())),
         );
     }
     let mut text = table
@@ -215,10 +252,12 @@ fn table(services: &[ServiceStatus]) -> String {
         .unwrap_or_default();
     text.push('\n');
     for service in services {
-        text.push_str(&format!(
-            "{}: {} {DIM}({}){DIM:#}\n",
-            service.service, service.url, service.origin
-        ));
+        text.push_str(&match (&service.url, &service.origin) {
+            (Some(url), Some(origin)) => {
+                format!("{}: {url} {DIM}({origin}){DIM:#}\n", service.service)
+            }
+            _ => format!("{}:\n", service.service),
+        });
         let lists = [
             ("pending", &service.pending),
             ("unknown", &service.unknown),
@@ -238,6 +277,10 @@ fn table(services: &[ServiceStatus]) -> String {
         }
     }
     text
+}
+
+fn known(number: Option<usize>) -> String {
+    number.map_or_else(|| "-".to_owned(), |number| number.to_string())
 }
 
 /// The beginning of a problem, for the table.

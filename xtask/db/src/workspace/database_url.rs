@@ -211,6 +211,9 @@ impl DatabaseUrl {
         )
         .help(self.place())
         .help(match self.params.is_local() {
+            true if Connection::answers(&self.params) => {
+                "the server answers, and refuses: check the role, the password and the database in that URL"
+            }
             true => "if the server is not running: `cargo xtask db up` starts the local one",
             false => "check the host, the role and the password in that URL, and whether the server may be reached from here",
         })

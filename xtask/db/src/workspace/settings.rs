@@ -194,6 +194,14 @@ fn check_together(workspace: &Workspace, faults: &mut Faults) {
             let line = manifest.map(|m| m.line(&["package", "metadata", "db", key]));
             (shown.as_str(), line)
         };
+        if is_servers_own(&service.database) {
+            let message = format!(
+                "`{}` is the server's own database, which every other tool and service uses too",
+                service.database
+            );
+            let remedy = "give the service a database of its own: another `name`";
+            faults.add(place("name"), message, remedy);
+        }
         if let Some(other) = databases.insert(&service.database, service) {
             let message = format!(
                 "services `{}` and `{}` both own the database `{}`",
@@ -240,6 +248,11 @@ fn service_folders(root: &Path, pattern: &str) -> Result<Vec<PathBuf>> {
         Err(error) => !matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory),
     });
     Ok(folders)
+}
+
+/// Whether a database is there before anybody creates one.
+pub(crate) fn is_servers_own(database: &str) -> bool {
+    ["postgres", "template0", "template1"].contains(&database)
 }
 
 /// `<PACKAGE>_DATABASE_URL`, in capitals, with `-` as `_`.

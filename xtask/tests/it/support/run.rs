@@ -1,6 +1,6 @@
 //! A run of a program, and what is asserted of it.
 
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
 /// What a run gave.
 #[derive(Debug)]
@@ -15,6 +15,12 @@ impl Run {
     /// Runs a program to its end; `line` is how a failed assertion names it.
     pub(crate) fn of(command: &mut Command, line: &str) -> Self {
         Self::from(command.output().unwrap(), line)
+    }
+
+    /// As [`of`](Self::of), where the command says where its output goes.
+    pub(crate) fn of_output(command: &mut Command, line: &str) -> Self {
+        let child = command.stderr(Stdio::piped()).spawn().unwrap();
+        Self::from(child.wait_with_output().unwrap(), line)
     }
 
     /// A run that has ended.
