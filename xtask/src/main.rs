@@ -1,4 +1,4 @@
-//! `cargo xtask`: the tasks of this workspace. `db` comes whole from the crate `workspace-db`.
+//! `cargo xtask`: the tasks of this workspace. `db` comes whole from the crate `workspace-db`, the others from `workspace-ci`.
 
 use std::process::ExitCode;
 
@@ -14,12 +14,18 @@ use clap::{CommandFactory as _, Parser};
 )]
 enum Task {
     Db(workspace_db::Args),
+    Matrix(workspace_ci::Matrix),
+    Test(workspace_ci::Test),
+    Ci(workspace_ci::Ci),
     Completions(workspace_db::Completions),
 }
 
 fn main() -> ExitCode {
     match Task::parse() {
         Task::Db(args) => workspace_db::run(&args),
+        Task::Matrix(args) => args.run(),
+        Task::Test(args) => args.run(),
+        Task::Ci(args) => args.run(),
         Task::Completions(args) => args.print(&mut Task::command(), "xtask"),
     }
 }

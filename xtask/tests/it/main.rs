@@ -6,6 +6,7 @@ mod check_confined;
 mod check_live;
 mod check_offline;
 mod check_throwaway;
+mod ci;
 mod destroying;
 mod failures;
 mod fix;
