@@ -2,6 +2,7 @@
 
 pub(crate) mod books;
 pub(crate) mod claim;
+mod denied;
 mod explain;
 mod fault;
 pub(crate) mod guard;

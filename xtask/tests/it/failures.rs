@@ -411,3 +411,80 @@ fn a_server_that_answers_is_not_said_to_be_down() {
         .exits(3)
         .says("if the server is not running");
 }
+
+#[test]
+fn what_the_server_said_before_an_error_is_kept() {
+    let workspace = Workspace::with(&["arc"]);
+    workspace.db("create").exits(0);
+    let up = "DO $$ BEGIN RAISE NOTICE 'row 7 is odd'; END $$;\nSELECT 1/0;";
+    workspace.migration("arc", "2026-01-03-000000_odd", up, "SELECT 1;");
+    workspace
+        .db("migrate")
+        .exits(4)
+        .says("= NOTICE:  row 7 is odd");
+}
+
+#[test]
+fn what_is_meant_for_psql_is_named() {
+    let workspace = Workspace::with(&["arc"]);
+    workspace.db("create").exits(0);
+    let data = "COPY arc_items FROM stdin;\n1\tone\n\\.\n";
+    workspace.migration("arc", "2026-01-03-000000_dump", data, "SELECT 1;");
+    workspace
+        .db("migrate")
+        .exits(4)
+        .says("data after COPY … FROM stdin is read by psql")
+        .says("pg_dump --inserts");
+    let connect = "\\connect other\nSELECT 1;";
+    workspace.migration("arc", "2026-01-03-000000_dump", connect, "SELECT 1;");
+    workspace
+        .db("migrate")
+        .exits(4)
+        .says("`\\connect` is a command of psql");
+}
+
+#[test]
+fn a_session_that_may_not_write_is_told_before_the_lock() {
+    let workspace = Workspace::with(&["arc"]);
+    let arc = workspace.database("arc");
+    workspace.db("create").exits(0);
+    let set = format!("ALTER DATABASE \"{arc}\" SET default_transaction_read_only = on");
+    workspace.execute("postgres", &set);
+    workspace
+        .db("migrate")
+        .exits(3)
+        .says("takes no writes: default_transaction_read_only is on")
+        .does_not_say("CREATE TABLE");
+    workspace.db("status").exits(0).says("2 pending");
+}
+
+#[test]
+fn a_history_that_the_migration_drops_and_a_byte_that_nobody_sees_are_named() {
+    let workspace = Workspace::with(&["arc"]);
+    workspace.db("create").exits(0);
+    let name = "2026-01-03-000000_drops";
+    for up in [
+        "DROP SCHEMA public CASCADE; CREATE SCHEMA public;",
+        "DROP SCHEMA public CASCADE;",
+        "DROP TABLE __diesel_schema_migrations;",
+    ] {
+        workspace.migration("arc", name, up, "SELECT 1;");
+        workspace
+            .db("migrate")
+            .exits(4)
+            .says("the migration drops `public.__diesel_schema_migrations`, the record of what is applied");
+    }
+    let arc = workspace.database("arc");
+    assert_eq!(workspace.applied(&arc), "20260101000000 20260102000000");
+    for up in [
+        "CREATE TABLE a ();\nSELECT 'x\0y';",
+        "CREATE TABLE a ();\nSELECT 1\0;",
+    ] {
+        workspace.migration("arc", name, up, "SELECT 1;");
+        workspace
+            .db("migrate")
+            .exits(4)
+            .says(&format!("up.sql:2:{}", up.find('\0').unwrap() - 18))
+            .says("NUL");
+    }
+}

@@ -22,6 +22,7 @@ mod reverting;
 mod roles;
 mod runner;
 mod schema;
+mod scripts;
 mod settings;
 mod shown;
 mod support;

@@ -104,3 +104,46 @@ fn of_the_servers_own_database_nothing_is_read_that_may_be_refused() {
     run.exits(0).says("created");
     workspace.db("migrate").exits(0);
 }
+
+#[test]
+fn the_object_that_is_denied_decides_the_help() {
+    let limited = Limited::with("");
+    let Limited {
+        workspace,
+        role,
+        database,
+    } = &limited;
+    let name = quoted(database);
+    limited.execute(&format!("CREATE DATABASE {name} TEMPLATE template0"));
+    let denied = |help: &str| {
+        workspace.db("migrate").exits(4).says(help);
+    };
+    denied(&format!("GRANT CREATE ON DATABASE {name} TO \"{role}\""));
+    limited.execute(&format!("GRANT CREATE ON DATABASE {name} TO {role}"));
+    workspace.execute(database, "REVOKE CREATE ON SCHEMA public FROM PUBLIC");
+    denied(&format!(
+        "GRANT USAGE, CREATE ON SCHEMA \"public\" TO \"{role}\""
+    ));
+    let left = "SELECT count(*) FROM pg_namespace WHERE nspname = 'db_ledger'";
+    assert_eq!(limited.value(left), "0", "half a claim stays");
+    workspace.execute(
+        database,
+        &format!("GRANT USAGE, CREATE ON SCHEMA public TO {role}"),
+    );
+    workspace.db("migrate").exits(0);
+    // As where an administrator made it.
+    workspace.execute(
+        database,
+        "ALTER SCHEMA db_ledger OWNER TO CURRENT_USER; ALTER TABLE db_ledger.run OWNER TO CURRENT_USER;
+         ALTER TABLE db_ledger.owner OWNER TO CURRENT_USER",
+    );
+    let help = format!("ALTER SCHEMA db_ledger OWNER TO \"{role}\"");
+    workspace.db("status").exits(4).says(&help);
+    let run = workspace.db("migrate").exits(4).says(&help);
+    // Word for word.
+    let (_, sql) = run.stderr.split_once("let an administrator run: ").unwrap();
+    workspace.execute(database, sql.lines().next().unwrap());
+    workspace.db("migrate").exits(0);
+    workspace.db("revert arc").exits(0);
+    workspace.db("migrate").exits(0);
+}

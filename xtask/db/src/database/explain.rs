@@ -11,15 +11,22 @@ use crate::database::state::State;
 use crate::database::target::Target;
 use crate::database::task::{Direction, Failed, Task};
 use crate::sql::diagnostic;
-use crate::sql::statements::place_of;
+use crate::sql::statements::{Script, place_of};
 use crate::ui::failure::{Failure, Kind};
 
+/// How many of the server's notices are shown beside an error.
+const LAST_NOTICES: usize = 20;
+
 impl Runner<'_> {
-    pub(super) fn explain(&mut self, task: &Task<'_>, fault: &Fault) -> Failed {
+    pub(super) fn explain(&mut self, task: &Task<'_>, fault: &Fault, notices: &[String]) -> Failed {
         let Fault { error, offset, .. } = fault;
         let Task { migration, sql, .. } = task;
         let path = task.path();
-        let shown = diagnostic::render(&self.workspace.shown(&path), sql, *offset, error);
+        let mut shown = diagnostic::render(&self.workspace.shown(&path), sql, *offset, error);
+        // The last ones: a loop may have said thousands.
+        for notice in &notices[notices.len().saturating_sub(LAST_NOTICES)..] {
+            shown.push_str(&format!("\n  = {}", notice.replace('\n', "\n    ")));
+        }
         let is_lasting = self.books.is_lasting();
         let mut failure = Failure::new(
             Kind::Migration,
@@ -71,6 +78,8 @@ impl Runner<'_> {
                 ));
             }
         }
+        help.extend(for_psql(task, fault));
+        help.extend(lost_books(fault));
         // active_sql_transaction
         if error.sqlstate == "25001" {
             help.push(match migration.in_transaction {
@@ -124,4 +133,37 @@ fn after_loss(target: &Target<'_>, task: &Task<'_>) -> String {
         true => format!("the connection was lost; `{name}` is applied"),
         false => format!("the connection was lost; `{name}` is not applied"),
     }
+}
+
+/// What to do about a file that was written for psql.
+fn for_psql(task: &Task<'_>, fault: &Fault) -> Option<String> {
+    let is_syntax = fault.error.sqlstate == "42601";
+    let offset = fault.offset.filter(|_| is_syntax)?;
+    let rest = &task.sql[offset..];
+    let word = rest.split_whitespace().next().unwrap_or_default();
+    if Script::of(&task.sql[..offset]).copies {
+        return Some(
+            "data after COPY … FROM stdin is read by psql, not by the server: write the rows as INSERT (pg_dump --inserts)"
+                .to_owned(),
+        );
+    }
+    let is_command = word.starts_with('\\') && word.len() > 1;
+    is_command.then(|| {
+        format!("`{word}` is a command of psql, which the server does not know: remove the line")
+    })
+}
+
+/// Where the books fail, since the migration took them away.
+fn lost_books(fault: &Fault) -> Option<String> {
+    // undefined_table, invalid_schema_name
+    let is_gone = ["42P01", "3F000"].contains(&fault.error.sqlstate.as_str());
+    let table = ["__diesel_schema_migrations", "db_ledger"];
+    let is_ours = table
+        .iter()
+        .any(|table| fault.error.message.contains(table));
+    (is_gone && is_ours && fault.offset.is_none()).then(|| {
+        let message = &fault.error.message;
+        let name = message.split('"').nth(1).unwrap_or(message);
+        format!("the migration drops `{name}`, the record of what is applied: drop tables by name, and leave that one and its schema")
+    })
 }

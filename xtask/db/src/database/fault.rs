@@ -71,6 +71,19 @@ impl Fault {
         }
     }
 
+    /// Of a file that can't be sent.
+    pub(super) fn nul(offset: usize) -> Self {
+        Self {
+            error: SqlError {
+                message: "the file has a NUL byte here, which PostgreSQL can't take: remove it"
+                    .to_owned(),
+                ..SqlError::default()
+            },
+            offset: Some(offset),
+            is_whole: true,
+        }
+    }
+
     /// Of a file that ended its transaction with a statement that we did not see.
     pub(super) fn ended() -> Self {
         Self {

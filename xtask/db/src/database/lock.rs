@@ -29,6 +29,11 @@ pub(crate) fn is_at_work() -> String {
     held(WORK)
 }
 
+/// The SQL condition that takes both locks of a run, in a script whose session ends with it.
+pub(crate) fn take() -> String {
+    format!("pg_try_advisory_lock({CLASS}, {RUN}) AND pg_try_advisory_lock({CLASS}, {WORK})")
+}
+
 fn held(object: i32) -> String {
     format!(
         "EXISTS (SELECT FROM pg_locks WHERE locktype = 'advisory' AND classid = {CLASS} AND objid = {object} AND granted

@@ -98,8 +98,9 @@ impl Runner<'_> {
                     false => self.without_transaction(task, watch),
                 };
                 // Taken in any case: they are not the next one's.
-                notes.extend(self.connection.take_notices());
-                ran.map_err(|fault| self.explain(task, &fault))?;
+                let notices = self.connection.take_notices();
+                ran.map_err(|fault| self.explain(task, &fault, &notices))?;
+                notes.extend(notices);
             }
         }
         Ok(Done {
@@ -116,7 +117,9 @@ impl Runner<'_> {
         let ran = self.in_transaction(task, watch);
         if let Err(fault) = &ran {
             // Where the connection is lost, the server has rolled back by itself, and the row can't be written.
-            let _ = self.connection.execute("ROLLBACK");
+            if self.connection.in_transaction() {
+                let _ = self.connection.execute("ROLLBACK");
+            }
             let Task { migration, .. } = task;
             let took = begin.elapsed();
             let row = self
@@ -154,8 +157,11 @@ impl Runner<'_> {
     /// The statements of a file, as the session splits it.
     ///
     /// # Errors
-    /// One of them ends the file's transaction: none was run.
+    /// One of them ends the file's transaction, or has a character that can't be sent: none was run.
     fn script<'t>(&self, task: &'t Task<'_>) -> Result<Script<'t>, Fault> {
+        if let Some(at) = task.sql.find('\0') {
+            return Err(Fault::nul(at));
+        }
         let mut script = Script::of(&task.sql);
         script.is_sure &= self.connection.has_standard_strings();
         match script.forbidden_end(task.migration.in_transaction) {

@@ -3,10 +3,12 @@
 use crate::database::books::{Books as _, LedgerBooks, create_history};
 use crate::database::fault::refuse_own_end;
 use crate::database::ledger::{CREATE, FORMAT, RunKind, TOOL, UPGRADE};
-use crate::database::state::State;
+use crate::database::lock;
+use crate::database::state::{Identity, State};
 use crate::database::target::Target;
 use crate::migrations::Migration;
 use crate::pg::{Ident, Literal};
+use crate::sql::statements::{Script, words};
 use crate::ui::failure::Result;
 use crate::ui::report::count;
 use crate::workspace::Workspace;
@@ -35,8 +37,9 @@ pub(crate) fn migrate(
     }
     let role = url.params.get("user");
     sql.push_str(&head(&service.name, &url.database, role));
+    sql.push_str(&same_database(state));
     let reset = format!(
-        "RESET SESSION AUTHORIZATION;\nRESET ALL;\n{}",
+        "RESET SESSION AUTHORIZATION;\nRESET ALL;\n{UTF8}{}",
         role.map(set_role).unwrap_or_default()
     );
     if state.owner().is_none() {
@@ -57,7 +60,7 @@ pub(crate) fn migrate(
             ("", "")
         };
         // The text may end in a comment, or without a semicolon.
-        let up = migration.up.trim_end();
+        let up = with_encoding(migration.up.trim_end());
         sql.push_str(&format!(
             "\n-- {}\n{begin}{up}\n;\n{reset}{done};\n{commit}",
             migration.name
@@ -70,7 +73,7 @@ pub(crate) fn migrate(
 pub(crate) fn head(service: &str, database: &str, role: Option<&str>) -> String {
     let role = role.map(set_role).unwrap_or_default();
     format!(
-        "\\set ON_ERROR_STOP on\n\\connect {}\n{role}DO $guard$\nBEGIN\n    \
+        "\\set ON_ERROR_STOP on\n\\connect {}\n{UTF8}{role}DO $guard$\nBEGIN\n    \
          IF current_database() <> {} THEN\n        \
              RAISE EXCEPTION 'refused: this script is not for the database %', current_database();\n    \
          END IF;\n    \
@@ -82,6 +85,65 @@ pub(crate) fn head(service: &str, database: &str, role: Option<&str>) -> String 
         Ident(database),
         Literal(database),
         Literal(service),
+    )
+}
+
+/// What `psql` is told of a script's encoding, which neither its environment nor a setting of the server knows.
+const UTF8: &str = "\\encoding UTF8\n";
+
+/// The text with its encoding said again after each statement that resets it.
+fn with_encoding(up: &str) -> String {
+    let mut out = up.to_owned();
+    for statement in Script::of(up).statements.iter().rev() {
+        if words(statement.sql, 0, 2) == ["reset", "all"] {
+            let end = statement.start + statement.sql.len();
+            out.insert_str(end, &format!("\n;\n{UTF8}"));
+        }
+    }
+    out
+}
+
+/// The part of a script that stops where psql is on another server, in another database of that name, or in one to which
+/// something was applied since; or where another run is at work. It holds the lock of a run until psql ends.
+fn same_database(state: &State) -> String {
+    let Identity {
+        system, database, ..
+    } = &state.identity;
+    let system = system.as_ref().map_or_else(String::new, |system| {
+        format!(
+            "    IF (SELECT system_identifier::text FROM pg_control_system()) <> {} THEN\n        \
+                 RAISE EXCEPTION 'refused: this database is not on the server that it was made for: the script names another';\n    \
+             END IF;\n",
+            Literal(system)
+        )
+    });
+    let newest = state.applied.last();
+    let newest = newest.map_or_else(
+        || "NULL".to_owned(),
+        |newest| Literal(&newest.version).to_string(),
+    );
+    let history = format!(
+        "{}.__diesel_schema_migrations",
+        Ident(&state.history_schema)
+    );
+    format!(
+        "DO $guard$\nDECLARE\n    newest text;\nBEGIN\n{system}    \
+             IF (SELECT oid::text FROM pg_database WHERE datname = current_database()) <> {} THEN\n        \
+                 RAISE EXCEPTION 'refused: this database is not the one that it was made for, though it has its name';\n    \
+             END IF;\n    \
+             IF NOT ({}) THEN\n        \
+                 RAISE EXCEPTION 'refused: another run is at work on this database';\n    \
+             END IF;\n    \
+             IF to_regclass({}) IS NOT NULL THEN\n        \
+                 SELECT max(version) INTO newest FROM {history};\n    \
+             END IF;\n    \
+             IF newest IS DISTINCT FROM {newest} THEN\n        \
+                 RAISE EXCEPTION 'refused: the newest applied migration is %, not the one that the script goes on from: make it again', \
+                     coalesce(newest, 'none');\n    \
+             END IF;\nEND\n$guard$;\n",
+        Literal(database),
+        lock::take(),
+        Literal(&history),
     )
 }
 

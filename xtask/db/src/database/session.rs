@@ -38,6 +38,9 @@ impl<'a> Session<'a> {
         texts: impl IntoIterator<Item = &'s str>,
     ) -> Result<Self> {
         let mut connection = visit.connection()?;
+        if let Some(reason) = connection.is_read_only() {
+            return Err(visit.target.takes_no_writes(reason));
+        }
         let Visit {
             app,
             target,

@@ -1,6 +1,7 @@
 //! A service's database as far as it is known before anything is written to it.
 
 use crate::app::App;
+use crate::database::denied;
 use crate::database::guard::{Permit, Purpose};
 use crate::database::state::State;
 use crate::migrations::Migrations;
@@ -98,6 +99,19 @@ impl Target<'_> {
             .ok_or_else(|| self.url.missing(self.service))
     }
 
+    pub(super) fn takes_no_writes(&self, reason: &str) -> Failure {
+        let Self { service, url, .. } = self;
+        Failure::new(
+            Kind::Connect,
+            format!(
+                "database `{}` of service `{}` takes no writes: {reason}",
+                url.database, service.name
+            ),
+        )
+        .help(url.place())
+        .help("use the URL of the primary; of several hosts in a URL, `target_session_attrs=read-write` finds it")
+    }
+
     /// A statement of ours that the server refused.
     pub(crate) fn failed(&self, verb: &str, error: &SqlError) -> Failure {
         let failure = Failure::new(
@@ -108,13 +122,13 @@ impl Target<'_> {
             ),
         )
         .help(self.url.place());
-        match (&error.hint, error.sqlstate.as_str()) {
-            (Some(hint), _) => failure.help(hint),
-            (None, "42501") => failure.help(
-                "to read, the role needs USAGE on the schema `db_ledger` and SELECT on its tables; \
-                 to create that schema, CREATE on the database",
-            ),
-            _ => failure,
+        match (
+            &error.hint,
+            denied::remedy(error, self.url.params.get("user")),
+        ) {
+            (_, Some(remedy)) => failure.help(remedy),
+            (Some(hint), None) => failure.help(hint),
+            (None, None) => failure,
         }
     }
 }

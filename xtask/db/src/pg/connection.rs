@@ -234,6 +234,15 @@ impl Connection {
         setting.as_deref() == Some("on")
     }
 
+    /// Why the session can write nothing, as servers say from PostgreSQL 14 on: on a standby, or by a setting.
+    pub(crate) fn is_read_only(&self) -> Option<&'static str> {
+        let is_on = |name| self.raw.parameter(name).as_deref() == Some("on");
+        if is_on(c"in_hot_standby") {
+            return Some("it is a standby");
+        }
+        is_on(c"default_transaction_read_only").then_some("default_transaction_read_only is on")
+    }
+
     /// Whether a transaction is open, in good or in failed state.
     pub(crate) fn in_transaction(&self) -> bool {
         self.raw.in_transaction()

@@ -1,5 +1,8 @@
 //! `db migrate`: apply what is pending.
 
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+
 use crate::app::App;
 use crate::database::books::LedgerBooks;
 use crate::database::claim;
@@ -13,6 +16,7 @@ use crate::database::target::{Target, Visit};
 use crate::database::task::{Done, Ran, Task};
 use crate::migrations::Migration;
 use crate::ui::failure::{Failure, Result};
+use crate::ui::replace::replace;
 use crate::ui::report::{GOOD, NOTE, Outcome, Report, count, duration};
 use crate::verbs::outcome::{lines, outcome};
 use crate::verbs::services::Services;
@@ -28,9 +32,9 @@ pub(crate) struct Args {
     /// Only list what would be applied
     #[arg(long, conflicts_with = "sql")]
     dry_run: bool,
-    /// Print one script per service instead, bookkeeping included
-    #[arg(long)]
-    sql: bool,
+    /// Print the service's script for psql instead, bookkeeping included; with a folder, write one for each service
+    #[arg(long, value_name = "DIR", num_args = 0..=1, require_equals = true)]
+    sql: Option<Option<PathBuf>>,
     /// Accept edits to applied migrations: record their new checksums
     #[arg(long)]
     accept_edited: bool,
@@ -49,13 +53,8 @@ pub(crate) fn run(app: &App, args: &Args) -> Result<Report, Vec<Failure>> {
     let purpose = Purpose::Apply {
         accept_edited: args.accept_edited,
     };
-    if args.sql {
-        let scripts = app.visit(&targets, purpose, |visit| {
-            let Visit { target, state, .. } = &visit;
-            let pending = pending(target, limit(target, args)?, state)?;
-            script::migrate(&app.workspace, target, &pending, state)
-        })?;
-        return Ok(joined(scripts));
+    if let Some(folder) = &args.sql {
+        return scripts(app, args, &targets, folder.as_deref());
     }
     let results = app.visit(&targets, purpose, |visit| {
         let Visit { target, state, .. } = &visit;
@@ -203,15 +202,60 @@ fn listed(target: &Target<'_>, pending: &[&Migration]) -> Outcome {
     }
 }
 
-/// The scripts of all services, one below the other.
-fn joined(scripts: Vec<Result<String>>) -> Report {
+/// The script of the one service; or a file for each, in a folder. One that is left of an earlier run would be fed to psql.
+fn scripts(
+    app: &App,
+    args: &Args,
+    targets: &[Target<'_>],
+    folder: Option<&Path>,
+) -> Result<Report, Vec<Failure>> {
+    if folder.is_none() && targets.len() > 1 {
+        return Err(Failure::usage("`--sql` prints the script of one service")
+            .help("name the service; or write a file for each with `--sql=DIR`: one psql is on one server")
+            .into());
+    }
+    let purpose = Purpose::Apply {
+        accept_edited: args.accept_edited,
+    };
+    let scripts = app.visit(targets, purpose, |visit| {
+        let Visit { target, state, .. } = &visit;
+        let pending = pending(target, limit(target, args)?, state)?;
+        let script = script::migrate(&app.workspace, target, &pending, state)?;
+        Ok((script, pending.len()))
+    })?;
+    if let Some(folder) = folder {
+        let written = targets.iter().zip(scripts).map(|(target, script)| {
+            let (script, number) = script?;
+            Ok(outcome(target, write(folder, target, &script, number)?))
+        });
+        return Ok(lines(targets, written.collect(), "no script"));
+    }
     let mut report = Report::default();
     for script in scripts {
         match script {
-            Ok(script) if report.data.is_empty() => report.data = script,
-            Ok(script) => report.data.push_str(&format!("\n{script}")),
+            Ok((script, _)) => report.data.push_str(&script),
             Err(failure) => report.failures.push(failure),
         }
     }
-    report
+    Ok(report)
+}
+
+/// Writes the script of `number` migrations, and says where.
+fn write(folder: &Path, target: &Target<'_>, script: &str, number: usize) -> Result<String> {
+    let path = folder.join(format!("{}.sql", target.service.name));
+    if number == 0 {
+        remove(&path)?;
+        return Ok("nothing pending".to_owned());
+    }
+    fs_err::create_dir_all(folder)?;
+    replace(&path, script.as_bytes(), None)?;
+    let number = count(number, "migration");
+    Ok(format!("{GOOD}{number}{GOOD:#} in {}", path.display()))
+}
+
+fn remove(path: &Path) -> Result<()> {
+    match fs_err::remove_file(path) {
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(error.into()),
+        _ => Ok(()),
+    }
 }

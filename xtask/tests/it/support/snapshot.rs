@@ -7,7 +7,7 @@ use super::{Folder, Run};
 
 /// What differs from run to run, from machine to machine or between versions of PostgreSQL; the same width where a table
 /// is aligned by it.
-const FILTERS: [(&str, &str); 20] = [
+const FILTERS: [(&str, &str); 22] = [
     // A workspace's own prefix of its databases' names.
     (r"\bt\d{7}_\d{3}_", "t0000000_000_"),
     // The test server's user and port, with a password or without.
@@ -39,6 +39,9 @@ const FILTERS: [(&str, &str); 20] = [
     (r"'[0-9a-f]{64}'", "'CHECKSUM'"),
     (r"PostgreSQL \d+(\.\d+)?", "PostgreSQL N"),
     (r"\d{8}T\d{6}(\.\d+)?Z?", "TIME"),
+    // Of the server, and of the database on it.
+    (r"<> '\d{17,20}'", "<> 'SYSTEM'"),
+    (r"<> '\d{4,10}'", "<> 'OID'"),
 ];
 
 /// Holds the exit code, stdout and stderr of a run against the snapshot of that name.
