@@ -29,8 +29,8 @@ use app::{App, Options};
 use ui::failure::Failure;
 use ui::report::Report;
 use verbs::{
-    baseline, create, down, fix, history, migrate, new, protect, redo, restore, revert, schema,
-    status, up, wait,
+    baseline, create, down, fix, history, migrate, new, protect, redo, reset, restore, revert,
+    schema, seed, status, up, wait,
 };
 
 /// Create, migrate and look at the databases of the services
@@ -56,6 +56,9 @@ enum Verb {
     Baseline(baseline::Args),
     Backup(verbs::backup::Args),
     Restore(restore::Args),
+    Drop(verbs::drop::Args),
+    Reset(reset::Args),
+    Seed(seed::Args),
     Protect(protect::Args),
     New(new::Args),
     Schema(schema::Args),
@@ -95,6 +98,9 @@ fn call(app: App, verb: &Verb) -> Result<Report, Vec<Failure>> {
         Verb::Baseline(args) => baseline::run(&app, args),
         Verb::Backup(args) => verbs::backup::run(&app, args),
         Verb::Restore(args) => restore::run(&app, args),
+        Verb::Drop(args) => verbs::drop::run(&app, args),
+        Verb::Reset(args) => reset::run(&app, args),
+        Verb::Seed(args) => seed::run(&app, args),
         Verb::Protect(args) => protect::run(&app, args),
         Verb::New(args) => new::run(&app, args),
         Verb::Schema(args) => schema::run(&app, args),

@@ -21,6 +21,10 @@ fn commands(backup: &str) -> Vec<(String, &'static str)> {
         ("revert one", "one"),
         ("redo one", "one"),
         (&restore, "arc"),
+        ("drop arc", "arc"),
+        ("drop one --no-backup", "one"),
+        ("reset arc", "arc"),
+        ("reset one --no-backup", "one"),
     ]
     .map(|(line, service)| (line.to_owned(), service))
     .to_vec()

@@ -8,6 +8,7 @@ mod check_offline;
 mod check_throwaway;
 mod ci;
 mod destroying;
+mod dropping;
 mod failures;
 mod fix;
 mod guards;

@@ -40,7 +40,7 @@ pub(crate) fn dump(
     step: &Step<'_>,
 ) -> Result<Backup> {
     let tool = Tool::find("pg_dump", connection.server_version(), &connection.pinned())?;
-    let (snapshot, manifest) = snapshot(app, target, state, &mut connection, step, &tool)?;
+    let (snapshot, manifest) = snapshot(app, target, state, &mut connection, step)?;
     write(app, target, &connection, step, &tool, &snapshot, manifest)
 }
 
@@ -48,17 +48,16 @@ pub(crate) fn dump(
 ///
 /// # Errors
 /// As for [`dump`]: then the verb must not go on.
-#[expect(dead_code, reason = "for the verbs that drop a database or reset it")]
 pub(crate) fn before(session: &Session<'_>, step: &Step<'_>) -> Result<Option<Backup>> {
     let Session {
         app, target, state, ..
     } = session;
     let mut connection = target.url.connect(target.service)?;
-    let tool = Tool::find("pg_dump", connection.server_version(), &connection.pinned())?;
-    let (snapshot, manifest) = snapshot(app, target, state, &mut connection, step, &tool)?;
+    let (snapshot, manifest) = snapshot(app, target, state, &mut connection, step)?;
     if manifest.census.own_rows() == 0 && manifest.census.large_objects == 0 {
         return Ok(None);
     }
+    let tool = Tool::find("pg_dump", connection.server_version(), &connection.pinned())?;
     write(app, target, &connection, step, &tool, &snapshot, manifest).map(Some)
 }
 
@@ -69,7 +68,6 @@ fn snapshot(
     state: &State,
     connection: &mut Connection,
     step: &Step<'_>,
-    tool: &Tool,
 ) -> Result<(String, Manifest)> {
     let history_schema = state.has_history.then(|| state.history_schema.clone());
     step.say("counting rows");
@@ -101,8 +99,8 @@ fn snapshot(
         time: version::dashed(SystemTime::now()),
         tool: format!("cargo xtask db {}", env!("CARGO_PKG_VERSION")),
         server_version: connection.server_version(),
-        pg_dump: tool.version.clone(),
-        pg_dump_number: tool.number,
+        pg_dump: String::new(),
+        pg_dump_number: 0,
         bytes: 0,
         history_schema,
         census,
@@ -121,6 +119,7 @@ fn write(
     snapshot: &str,
     mut manifest: Manifest,
 ) -> Result<Backup> {
+    (manifest.pg_dump, manifest.pg_dump_number) = (tool.version.clone(), tool.number);
     let failed = |error: &anyhow::Error| {
         Failure::new(
             Kind::Migration,

@@ -20,6 +20,7 @@ use crate::pg::{Connection, Ident, Params};
 use crate::ui::failure::{Failure, Kind, Result};
 use crate::ui::progress::Step;
 use crate::workspace::Service;
+use crate::workspace::database_url::maintenance;
 
 /// A backup of which every byte is as it was written, and which is this service's.
 pub(crate) struct Verified {
@@ -200,12 +201,7 @@ impl Work<'_> {
         let unreachable = |reason: String| url.unreachable(service, &reason);
         match session {
             None => url.connect_server().map_err(unreachable),
-            Some(session) => {
-                let params = session.connection.pinned();
-                Connection::open(&params.with("dbname", "postgres"))
-                    .or_else(|_| Connection::open(&params.with("dbname", "template1")))
-                    .map_err(unreachable)
-            }
+            Some(session) => maintenance(&session.connection.pinned()).map_err(unreachable),
         }
     }
 

@@ -120,6 +120,8 @@ pub(crate) enum Purpose {
     Write,
     /// Apply migrations, or acknowledge that applied ones were edited.
     Apply { accept_edited: bool },
+    /// Drop a database, which may be ahead of the checkout.
+    Destroy,
     /// Take over a database whose tables no history explains.
     Adopt,
 }
@@ -230,7 +232,9 @@ fn existing_schema(admission: &Admission<'_>) -> Result<()> {
 fn known_history(admission: &Admission<'_>) -> Result<()> {
     let target = admission.target;
     let unknown = target.migrations.plan(&admission.state.versions()).unknown;
-    match unknown.is_empty() {
+    // `own_ledger` has seen whose it is.
+    let goes = admission.purpose == Purpose::Destroy && admission.state.owner().is_some();
+    match unknown.is_empty() || goes {
         true => Ok(()),
         false => Err(foreign_history(admission, &unknown).help(target.url.place())),
     }

@@ -25,6 +25,16 @@ pub(crate) struct Args {
     sql: bool,
 }
 
+impl Args {
+    /// Of these services.
+    pub(crate) fn of(services: Services) -> Self {
+        Self {
+            services,
+            ..Self::default()
+        }
+    }
+}
+
 pub(crate) fn run(app: &App, args: &Args) -> Result<Report, Vec<Failure>> {
     let targets = app.targets_to_write(&args.services.names)?;
     if args.sql {

@@ -40,6 +40,16 @@ pub(crate) struct Args {
     accept_edited: bool,
 }
 
+impl Args {
+    /// Everything that is pending, of these services.
+    pub(crate) fn of(services: Services) -> Self {
+        Self {
+            services,
+            ..Self::default()
+        }
+    }
+}
+
 pub(crate) fn run(app: &App, args: &Args) -> Result<Report, Vec<Failure>> {
     let targets = app.targets_to_write(&args.services.names)?;
     // Before anything is written, `--to` must make sense for every service.

@@ -21,6 +21,16 @@ pub(crate) struct Args {
     off: bool,
 }
 
+impl Args {
+    /// Of a service that is to be protected.
+    pub(crate) fn on(service: &str) -> Self {
+        Self {
+            service: service.to_owned(),
+            off: false,
+        }
+    }
+}
+
 pub(crate) fn run(app: &App, args: &Args) -> Result<Report, Vec<Failure>> {
     let targets = app.targets_to_write(std::slice::from_ref(&args.service))?;
     let outcomes = app.visit(&targets, Purpose::Write, |visit| protect(visit, !args.off))?;

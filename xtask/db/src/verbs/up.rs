@@ -5,16 +5,20 @@ use crate::pg::Params;
 use crate::scratch::local_postgres;
 use crate::ui::failure::{Failure, Result};
 use crate::ui::report::Report;
-use crate::verbs::{create, migrate, status};
+use crate::verbs::{create, migrate, seed, status};
 use crate::workspace::Service;
 use crate::workspace::database_url::{DatabaseUrl, Variables};
 use crate::workspace::dotenv;
 
 /// Start the local development server; create and migrate every database
 #[derive(clap::Args)]
-pub(crate) struct Args {}
+pub(crate) struct Args {
+    /// Run the services' `seeds/*.sql`, too
+    #[arg(long)]
+    seed: bool,
+}
 
-pub(crate) fn run(mut app: App, _: &Args) -> Result<Report, Vec<Failure>> {
+pub(crate) fn run(mut app: App, args: &Args) -> Result<Report, Vec<Failure>> {
     let services = app.workspace.select(&[])?;
     // Before anything is started: a variable for another machine is a reason to stop.
     let missing = services_without_url(&app, &services)?;
@@ -65,6 +69,17 @@ pub(crate) fn run(mut app: App, _: &Args) -> Result<Report, Vec<Failure>> {
         let migrated = migrate::run(&app, &migrate::Args::default())?;
         report.data.push_str(&format!("\n{}", migrated.data));
         report.failures.extend(migrated.failures);
+    }
+    let seeded = seed::there_are(&app);
+    if !seeded.is_empty() && args.seed && report.failures.is_empty() {
+        let seeded = seed::of(&app, &[], false)?;
+        report.data.push_str(&format!("\n{}", seeded.data));
+        report.failures.extend(seeded.failures);
+    } else if !seeded.is_empty() {
+        app.progress.line(&format!(
+            "there are seeds for {}; to fill the databases: cargo xtask db seed",
+            seeded.join(", ")
+        ));
     }
     let shown = status::run(&app, &status::Args::default())?;
     report.data.push_str(&format!("\n{}", shown.data));

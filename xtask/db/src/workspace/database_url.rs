@@ -184,9 +184,7 @@ impl DatabaseUrl {
     /// # Errors
     /// The reason for the first that was tried.
     pub(crate) fn connect_server(&self) -> Result<Connection, String> {
-        Connection::open(&self.params.with("dbname", "postgres")).or_else(|reason| {
-            Connection::open(&self.params.with("dbname", "template1")).map_err(|_| reason)
-        })
+        maintenance(&self.params)
     }
 
     pub(crate) fn missing(&self, service: &Service) -> Failure {
@@ -218,6 +216,15 @@ impl DatabaseUrl {
             false => "check the host, the role and the password in that URL, and whether the server may be reached from here",
         })
     }
+}
+
+/// Connects to the maintenance database of the server that `params` lead to.
+///
+/// # Errors
+/// The reason for the first that was tried.
+pub(crate) fn maintenance(params: &Params) -> Result<Connection, String> {
+    Connection::open(&params.with("dbname", "postgres"))
+        .or_else(|reason| Connection::open(&params.with("dbname", "template1")).map_err(|_| reason))
 }
 
 impl Workspace {
