@@ -83,6 +83,20 @@ fn it_ends_with_migrated_databases_and_data_survives() {
     );
     assert_eq!(std::fs::read_to_string(up.0.path(".env")).unwrap(), env);
     up.0.db("status --exit-code").exits(0);
+    up.0.write(
+        "services/order/seeds/1.sql",
+        "INSERT INTO order_items VALUES (5) ON CONFLICT DO NOTHING;",
+    );
+    up.0.db("up")
+        .exits(0)
+        .says("there are seeds for order")
+        .does_not_say("seeded");
+    up.0.db("up --seed")
+        .exits(0)
+        .says("seeded from 1 file")
+        .does_not_say("there are seeds");
+    up.0.remove("services/order/seeds");
+    up.0.db("protect order").exits(0);
 
     let url = env
         .lines()
@@ -95,7 +109,7 @@ fn it_ends_with_migrated_databases_and_data_survives() {
     };
     diesel::connection::SimpleConnection::batch_execute(
         &mut insert(&url),
-        "INSERT INTO order_items VALUES (7)",
+        "DELETE FROM order_items; INSERT INTO order_items VALUES (7)",
     )
     .unwrap();
     up.0.db("down").exits(0).says("is stopped; its data stays");
@@ -107,10 +121,23 @@ fn it_ends_with_migrated_databases_and_data_survives() {
         "7"
     );
 
+    let name =
+        up.0.path("")
+            .file_name()
+            .unwrap()
+            .to_string_lossy()
+            .into_owned();
+    let wipe = format!("down --wipe --yes {name}");
+    up.0.db(&wipe).exits(7).says("which is protected");
+    up.0.db("protect order --off").exits(0);
     up.0.db("down --wipe")
         .exits(7)
         .says("not confirmed")
-        .says("order");
+        .says("of service `order`")
+        .says("order_items (about 1 row)");
+    up.0.db("down --wipe --yes order").exits(7);
+    up.0.db_given("down --wipe", &format!("{name}\n")).exits(7);
+    up.0.db_at_terminal("down --wipe", "order\n").exits(7);
     up.0.db("status --exit-code").exits(0);
     // A new service's line is added, and nothing else changes.
     up.0.add("late", "late_db");
@@ -123,12 +150,6 @@ fn it_ends_with_migrated_databases_and_data_survives() {
         "{longer}"
     );
     // What is wiped is not looked for afterwards, and the lines keep their places.
-    let name =
-        up.0.path("")
-            .file_name()
-            .unwrap()
-            .to_string_lossy()
-            .into_owned();
     up.0.db(&format!("down --wipe --yes {name}"))
         .exits(0)
         .says("emptied in .env: ORDER_DATABASE_URL, MY_TEAM_DATABASE_URL, LATE_DATABASE_URL");

@@ -70,20 +70,29 @@ pub(crate) fn run(mut app: App, args: &Args) -> Result<Report, Vec<Failure>> {
         report.data.push_str(&format!("\n{}", migrated.data));
         report.failures.extend(migrated.failures);
     }
-    let seeded = seed::there_are(&app);
-    if !seeded.is_empty() && args.seed && report.failures.is_empty() {
-        let seeded = seed::of(&app, &[], false)?;
-        report.data.push_str(&format!("\n{}", seeded.data));
-        report.failures.extend(seeded.failures);
-    } else if !seeded.is_empty() {
-        app.progress.line(&format!(
-            "there are seeds for {}; to fill the databases: cargo xtask db seed",
-            seeded.join(", ")
-        ));
-    }
+    seeds(&app, args.seed, &mut report)?;
     let shown = status::run(&app, &status::Args::default())?;
     report.data.push_str(&format!("\n{}", shown.data));
     Ok(report)
+}
+
+/// Runs the seeds that there are, if they are asked for and nothing has failed; else offers them.
+fn seeds(app: &App, wanted: bool, report: &mut Report) -> Result<(), Vec<Failure>> {
+    let services = seed::there_are(app);
+    if services.is_empty() {
+        return Ok(());
+    }
+    if wanted && report.failures.is_empty() {
+        let seeded = seed::of(app, &[], false)?;
+        report.data.push_str(&format!("\n{}", seeded.data));
+        report.failures.extend(seeded.failures);
+    } else {
+        app.progress.line(&format!(
+            "there are seeds for {}; to fill the databases: cargo xtask db seed",
+            services.join(", ")
+        ));
+    }
+    Ok(())
 }
 
 /// The services whose own variable is not set yet.
