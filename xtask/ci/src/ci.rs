@@ -34,11 +34,14 @@ const fn step(name: &'static str, command: &'static [&'static str]) -> Step {
     }
 }
 
-/// Only where it is named: `lints` builds the same, with the newest Rust.
-const BUILD: Step = step(
-    "build",
-    &["cargo", "check", "--workspace", "--all-targets", "--locked"],
-);
+/// Only where they are named: `lints` builds the same with the newest Rust, and advisories are fetched.
+const MORE: [Step; 2] = [
+    step(
+        "build",
+        &["cargo", "check", "--workspace", "--all-targets", "--locked"],
+    ),
+    step("advisories", &["cargo", "deny", "check", "advisories"]),
+];
 
 const STEPS: [Step; 7] = [
     step("format", &["cargo", "fmt", "--all", "--check"]),
@@ -80,15 +83,7 @@ const STEPS: [Step; 7] = [
     ),
     step(
         "licences",
-        &[
-            "cargo",
-            "deny",
-            "--all-features",
-            "check",
-            "licenses",
-            "bans",
-            "sources",
-        ],
+        &["cargo", "deny", "check", "licenses", "bans", "sources"],
     ),
     step("db-check", &["xtask", "db", "check"]),
     step("tests", &["xtask", "test"]),
@@ -131,7 +126,7 @@ fn select(names: &[String]) -> anyhow::Result<Vec<&'static Step>> {
         return Ok(STEPS.iter().collect());
     }
     let find = |name: &String| {
-        let found = STEPS.iter().chain([&BUILD]).find(|step| step.name == name);
+        let found = STEPS.iter().chain(&MORE).find(|step| step.name == name);
         let known = || STEPS.map(|step| step.name).join(", ");
         found.with_context(|| format!("unknown step `{name}`\n  help: the steps are {}", known()))
     };

@@ -56,6 +56,16 @@ impl Machine {
         self.in_machine(Command::new(env!("CARGO_BIN_EXE_local-postgres")))
     }
 
+    /// The binary, which finds no programs by a variable of ours.
+    pub(crate) fn command_without_programs(&self) -> Command {
+        let mut command = self.command();
+        let names = std::env::vars().map(|(name, _)| name);
+        for name in names.filter(|name| name.starts_with("LOCAL_POSTGRES_BIN")) {
+            command.env_remove(name);
+        }
+        command
+    }
+
     pub(crate) fn in_machine(&self, mut command: Command) -> Command {
         command
             .current_dir(self.workspace())

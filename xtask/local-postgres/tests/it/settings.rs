@@ -13,7 +13,7 @@ use crate::machine::{Machine, stderr, text};
 fn error(variables: &[(&str, &str)]) -> (Option<i32>, String) {
     let machine = Machine::new();
     let output = machine
-        .command()
+        .command_without_programs()
         .args(["url", "shop"])
         .envs(variables.iter().copied())
         .output()
@@ -124,7 +124,7 @@ fn the_programs_of_one_version_come_before_those_of_any() {
     let folder = programs(&machine);
     let run = |version: &str| {
         let output = machine
-            .command()
+            .command_without_programs()
             .args(["url", "shop", "--postgres", version])
             .env("LOCAL_POSTGRES_PROVIDER", "native")
             .env("LOCAL_POSTGRES_BIN", "/nowhere")
@@ -148,7 +148,7 @@ fn another_release_than_the_one_asked_for_is_named_in_full() {
     let machine = Machine::new();
     let folder = programs(&machine);
     let output = machine
-        .command()
+        .command_without_programs()
         .args(["url", "shop", "--postgres", "16"])
         .env("LOCAL_POSTGRES_PROVIDER", "native")
         .env("LOCAL_POSTGRES_BIN", &folder)

@@ -109,6 +109,7 @@ fn every_step_of_ci_is_run_by_a_job() {
         .filter(|step| *step != "tests");
     let steps: Vec<_> = steps.collect();
     let checks = format!("cargo xtask ci {}", steps.join(" "));
+    let checks = checks + " advisories";
     assert!(commands(&read(WORKFLOW)).contains(&checks), "{checks}");
 }
 
