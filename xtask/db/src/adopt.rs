@@ -4,6 +4,6 @@
 pub(crate) mod bookkeeping;
 pub(crate) mod compare;
 pub(crate) mod first;
-mod pg_dump;
+pub(crate) mod pg_dump;
 mod proof;
 mod script;

@@ -9,7 +9,6 @@ mod database;
 pub(crate) mod dump;
 pub(crate) mod folder;
 mod manifest;
-mod pg_tools;
 mod properties;
 pub(crate) mod restore;
 mod swap;

@@ -4,6 +4,7 @@
 //! milliseconds. Owners are not compared, nor data: a sequence's position, whether a materialized view was filled.
 
 mod difference;
+pub(crate) mod dump;
 mod query;
 mod rows;
 #[cfg(test)]

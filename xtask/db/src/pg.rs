@@ -10,8 +10,10 @@ mod error;
 mod params;
 mod quoted;
 mod raw;
+mod tools;
 
 pub(crate) use connection::Connection;
 pub(crate) use error::SqlError;
 pub(crate) use params::Params;
 pub(crate) use quoted::{Ident, Literal};
+pub(crate) use tools::{Tool, Work};

@@ -361,7 +361,8 @@ fn a_hundred_services_are_checked_with_few_connections() {
         std::thread::sleep(std::time::Duration::from_millis(20));
     }
     assert!(
-        most.last().is_some_and(|most| (1..=3).contains(most)),
+        // Two databases for a service, and a pg_dump on each.
+        most.last().is_some_and(|most| (1..=12).contains(most)),
         "{most:?}"
     );
     let begin = std::time::Instant::now();

@@ -3,6 +3,7 @@
 mod adopting;
 mod backup;
 mod check_confined;
+mod check_judged;
 mod check_live;
 mod check_offline;
 mod check_throwaway;

@@ -150,7 +150,7 @@ fn read(visit: &mut Visit<'_>, script: &mut Script) -> Result<crate::catalog::Sn
     }
     let kept = bookkeeping::find(&mut connection).map_err(failed)?;
     let roles = Roles::read(&mut connection).map_err(failed)?;
-    let pg_dump = PgDump::find(connection.server_version())?;
+    let pg_dump = PgDump::find(&connection)?;
     let history = visit.state.history_schema.as_str();
     let live = compare::snapshot(target, &mut connection)?;
     let dump = |drops| pg_dump.schema(app, target, history, &kept, drops);

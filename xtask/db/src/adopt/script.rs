@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use serde::Deserialize;
-use squawk_lexer::{TokenKind, tokenize};
 
+use crate::catalog::dump::statements_of;
 use crate::check::unsafe_ddl;
 use crate::pg::{Connection, Ident, Literal, SqlError};
 use crate::sql::statements::{names, place_of, starts, words};
@@ -47,7 +47,7 @@ impl Script {
     /// Makes a migration of the same schema written without and with the statements that drop it; `None` where the two
     /// do not belong together, since somebody changed the schema between them.
     pub(super) fn new(created: &str, dropped: &str, roles: &Roles) -> Option<Self> {
-        let (created, dropped) = (statements(created), statements(dropped));
+        let (created, dropped) = (statements_of(created), statements_of(dropped));
         let (created, dropped) = (without_head(&created), without_head(&dropped));
         let number = dropped.len().checked_sub(created.len())?;
         if dropped[number..] != *created {
@@ -113,45 +113,10 @@ impl Script {
     }
 }
 
-/// The statements of a script of `pg_dump`'s, without the comments around them and without psql's own commands.
-fn statements(dump: &str) -> Vec<String> {
-    // pg_dump puts \restrict before its first statement, and \unrestrict behind its last.
-    let is_command =
-        |line: &&str| line.starts_with("\\restrict") || line.starts_with("\\unrestrict");
-    let mut lines: Vec<_> = dump.lines().collect();
-    if let Some(first) = lines.iter().position(is_command) {
-        lines.remove(first);
-    }
-    if let Some(last) = lines.iter().rposition(is_command) {
-        lines.remove(last);
-    }
-    let text = lines.join("\n");
-    let starts = starts(&text);
-    let ends = starts.iter().skip(1).copied().chain([text.len()]);
-    let pairs = starts.iter().zip(ends);
-    pairs
-        .map(|(start, end)| without_comments_behind(&text[*start..end]).to_owned())
-        .collect()
-}
-
 /// Without the settings at the top, which come before the statements that drop, too.
 fn without_head(statements: &[String]) -> &[String] {
     let is_head = |sql: &&String| is_noise(sql) && !sql.starts_with("SET default_");
     &statements[statements.iter().take_while(is_head).count()..]
-}
-
-/// A statement up to its last token: `pg_dump` writes a heading before the next one.
-fn without_comments_behind(sql: &str) -> &str {
-    let (mut offset, mut end) = (0, 0);
-    for token in tokenize(sql) {
-        offset += token.len as usize;
-        match token.kind {
-            TokenKind::Eof => break,
-            TokenKind::Whitespace | TokenKind::LineComment | TokenKind::BlockComment { .. } => {}
-            _ => end = offset,
-        }
-    }
-    &sql[..end]
 }
 
 fn begins(sql: &str, with: &[&str]) -> bool {

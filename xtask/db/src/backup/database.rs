@@ -5,9 +5,8 @@ use anyhow::anyhow;
 use super::census::{Census, PATIENT};
 use super::folder::DUMP;
 use super::manifest::Manifest;
-use super::pg_tools::{Tool, Work};
 use crate::database::ledger;
-use crate::pg::{Connection, Ident, Params, SqlError};
+use crate::pg::{Connection, Ident, Params, SqlError, Tool, Work};
 use crate::ui::progress::Step;
 
 /// The comment that such a database has until it is complete.

@@ -9,14 +9,13 @@ use indicatif::HumanBytes;
 use super::census::{Census, PATIENT};
 use super::folder::Writing;
 use super::manifest::{FORMAT, Manifest};
-use super::pg_tools::{Tool, Work};
 use super::properties::Properties;
 use crate::app::App;
 use crate::database::session::Session;
 use crate::database::state::State;
 use crate::database::target::Target;
 use crate::migrations::version;
-use crate::pg::{Connection, SqlError};
+use crate::pg::{Connection, SqlError, Tool, Work};
 use crate::ui::failure::{Failure, Kind, Result};
 use crate::ui::progress::Step;
 

@@ -79,9 +79,19 @@ impl Finding {
     }
 }
 
-/// What a group of checks hands back: what is wrong, and what kept it from looking.
+/// What the catalog shows and `pg_dump` does not, so that it is no finding: in the stable form of `--json`, too.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(crate) struct Ignored {
+    pub(crate) service: String,
+    /// The migration's up.sql, from the workspace's root; `None` for a configured database.
+    pub(crate) file: Option<String>,
+    pub(crate) message: String,
+}
+
+/// What a group of checks hands back: what is wrong, what is not, and what kept it from looking.
 #[derive(Debug, Default)]
 pub(crate) struct Found {
     pub(crate) findings: Vec<Finding>,
+    pub(crate) ignored: Vec<Ignored>,
     pub(crate) failures: Vec<Failure>,
 }

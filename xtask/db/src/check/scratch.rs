@@ -1,10 +1,13 @@
 //! What shows when the migrations run, each service's on a database of its own that is thrown away.
 
 mod foreign;
+mod judge;
 mod round_trip;
+mod told;
 
 use std::collections::BTreeMap;
 
+use super::finding::Ignored;
 use super::{Finding, Found};
 use crate::app::App;
 use crate::catalog::{Changes, Key, Watch};
@@ -18,12 +21,16 @@ use crate::ui::failure::{Failure, Kind, Result};
 use crate::ui::parallel;
 use crate::verbs::schema;
 use crate::workspace::Service;
+use judge::Judge;
 
 /// What became of one service's migrations.
 #[derive(Default)]
 struct Trial {
     migrations: Vec<Migration>,
     findings: Vec<Finding>,
+    ignored: Vec<Ignored>,
+    /// What kept from looking at everything.
+    failures: Vec<Failure>,
     /// The objects that they made, each with the migration that did, by its index.
     made: BTreeMap<Key, usize>,
     /// The first that did not apply, by its index.
@@ -45,14 +52,23 @@ pub(crate) fn run(app: &App, services: &[&Service], trust: Trust) -> Found {
         found.failures.push(failure);
         None
     });
+    let judge = match Judge::new(app, &server) {
+        Ok(judge) => judge,
+        Err(failure) => {
+            found.failures.push(failure);
+            return found;
+        }
+    };
     let tried = parallel::each(app.jobs, services, |service| {
-        try_service(app, &server, diesel.as_ref(), service)
+        try_service(&judge, &server, diesel.as_ref(), service)
     });
     let mut trials = Vec::new();
     for (service, trial) in services.iter().zip(tried) {
         match trial {
             Ok(mut trial) => {
                 found.findings.append(&mut trial.findings);
+                found.ignored.append(&mut trial.ignored);
+                found.failures.append(&mut trial.failures);
                 trials.push((*service, trial));
             }
             Err(failure) => found.failures.push(failure),
@@ -75,24 +91,24 @@ fn diesel(app: &App, services: &[&Service]) -> Result<Option<Diesel>> {
         .transpose()
 }
 
-fn try_service(
-    app: &App,
-    server: &ThrowawayServer<'_>,
+fn try_service<'c>(
+    judge: &Judge<'c>,
+    server: &ThrowawayServer<'c>,
     diesel: Option<&Diesel>,
-    service: &Service,
+    service: &'c Service,
 ) -> Result<Trial> {
     // What keeps a migration from being run is found by the checks of files.
     let Ok((migrations, fault)) = Migrations::read_to_fault(service) else {
         return Ok(Trial::default());
     };
-    let (mut trial, database) = round_trip::run(app, server, service, &migrations)?;
+    let (mut trial, database) = round_trip::run(judge, server, service, &migrations)?;
     if trial.failed.is_none()
         && fault.is_none()
         && let Some(diesel) = diesel
     {
         trial
             .findings
-            .extend(schema::findings(app, diesel, service, &database)?);
+            .extend(schema::findings(judge.app, diesel, service, &database)?);
     }
     Ok(trial)
 }

@@ -103,13 +103,6 @@ impl Params {
         format!("postgres:///?{}", settings.join("&"))
     }
 
-    /// The same URL without passwords: for the arguments of a child process.
-    pub(crate) fn url_without_secrets(&self) -> String {
-        let mut params = self.clone();
-        params.settings.retain(|(key, _)| !is_secret(key));
-        params.url_with_password()
-    }
-
     /// `text` with every spelling of the password replaced by `***`.
     pub(crate) fn redact(&self, text: &str) -> String {
         let mut text = text.to_owned();
@@ -303,17 +296,6 @@ mod tests {
         }
         let reason = Params::parse("postgres://me:s3cr3t@h/d?nope=s3cr3t").unwrap_err();
         assert!(!reason.contains("s3cr3t"), "{reason}");
-    }
-
-    #[test]
-    fn arguments_of_a_child_have_no_password() {
-        let params = Params::parse("postgres://me:s3cr3t@h:5433/d?sslpassword=s3cr3u").unwrap();
-        let url = params.url_without_secrets();
-        assert!(!url.contains("s3cr3"), "{url}");
-        assert!(
-            url.contains("user=me") && url.contains("port=5433"),
-            "{url}"
-        );
     }
 
     #[test]

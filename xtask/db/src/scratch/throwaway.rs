@@ -19,12 +19,13 @@ use std::path::Path;
 use std::time::Duration;
 
 use crate::app::App;
+use crate::catalog::dump::Dump;
 use crate::database::books::{DieselOnly, create_history};
 use crate::database::runner::Runner;
 pub(crate) use crate::database::task::Failed;
 use crate::database::task::Task;
 use crate::migrations::{Migration, Migrations};
-use crate::pg::{Connection, Params, SqlError};
+use crate::pg::{Connection, Params, SqlError, Tool};
 use crate::scratch::local_postgres;
 use crate::ui::failure::{Failure, Kind, Result};
 use crate::workspace::Service;
@@ -67,6 +68,12 @@ pub(crate) struct ThrowawayServer<'c> {
     app: &'c App,
     params: Params,
     trust: Trust,
+}
+
+/// What `pg_dump` needs to read a throw-away database.
+pub(crate) struct Dumped {
+    params: Params,
+    name: String,
 }
 
 /// A database of our own, empty at first. It goes when this is dropped.
@@ -156,6 +163,16 @@ impl<'c> ThrowawayServer<'c> {
         })
     }
 
+    /// The `pg_dump` that reads this server, or why there is none.
+    ///
+    /// # Errors
+    /// The server's.
+    pub(crate) fn pg_dump(&self) -> Result<Result<Tool>> {
+        let connection = self.connect(&self.params)?;
+        let (version, params) = (connection.server_version(), connection.pinned());
+        Ok(Tool::for_schema(version, &params))
+    }
+
     fn connect(&self, params: &Params) -> Result<Connection> {
         Connection::open(params).map_err(|reason| {
             Failure::new(
@@ -214,6 +231,13 @@ impl ThrowawayDatabase<'_> {
     /// For the environment of a child process; never for its arguments.
     pub(crate) fn url_with_password(&self) -> String {
         self.params.url_with_password()
+    }
+
+    pub(crate) fn dumped(&self) -> Dumped {
+        Dumped {
+            params: self.connection.pinned(),
+            name: self.keeper.name().to_owned(),
+        }
     }
 
     /// A path as it is shown to a person.
@@ -275,6 +299,21 @@ impl ThrowawayDatabase<'_> {
             )),
             _ => None,
         }
+    }
+}
+
+impl Dumped {
+    /// The schema and what belongs to the database itself, without Diesel's bookkeeping.
+    ///
+    /// # Errors
+    /// `pg_dump`'s.
+    pub(crate) fn dump(&self, tool: &Tool) -> anyhow::Result<Dump> {
+        let arguments = [
+            "--create",
+            "--exclude-table=public.__diesel_schema_migrations",
+        ];
+        let arguments = arguments.map(str::to_owned).into();
+        Dump::read(tool, &self.params, arguments, &[(&self.name, "its_own")])
     }
 }
 

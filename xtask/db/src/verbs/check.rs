@@ -6,7 +6,7 @@ use serde::Serialize;
 use tabwriter::TabWriter;
 
 use crate::app::App;
-use crate::check::finding::{Finding, Found};
+use crate::check::finding::{Finding, Found, Ignored};
 use crate::check::rules::LEFT_OUT;
 use crate::check::scope::Scope;
 use crate::check::table::{self, Needs};
@@ -32,6 +32,9 @@ pub(crate) struct Args {
     live: bool,
     #[command(flatten)]
     throwaway: throwaway::Options,
+    /// Also print what differs in the catalog alone, which is no finding
+    #[arg(long, short)]
+    verbose: bool,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -44,6 +47,8 @@ pub(crate) struct Args {
 #[derive(Serialize)]
 struct Findings<'f> {
     findings: &'f [Finding],
+    /// Of the checks that ask `pg_dump`.
+    ignored: &'f [Ignored],
 }
 
 pub(crate) fn run(app: &App, args: &Args) -> Result<Report, Vec<Failure>> {
@@ -64,6 +69,7 @@ pub(crate) fn run(app: &App, args: &Args) -> Result<Report, Vec<Failure>> {
             ran.push(needs);
         }
         found.findings.extend(more.findings);
+        found.ignored.extend(more.ignored);
         found.failures.extend(more.failures);
     };
     if !args.offline {
@@ -92,9 +98,10 @@ pub(crate) fn run(app: &App, args: &Args) -> Result<Report, Vec<Failure>> {
             }
             report::json(&Findings {
                 findings: &findings,
+                ignored: &found.ignored,
             })
         }
-        false => shown(&findings, &scope) + &annotations,
+        false => shown(&findings, &found.ignored, args.verbose, &scope) + &annotations,
     };
     Ok(Report {
         data,
@@ -126,8 +133,21 @@ fn list() -> String {
     String::from_utf8_lossy(&text).into_owned()
 }
 
-fn shown(findings: &[Finding], scope: &Scope<'_>) -> String {
+fn shown(findings: &[Finding], ignored: &[Ignored], verbose: bool, scope: &Scope<'_>) -> String {
     let mut text = String::new();
+    for Ignored {
+        service,
+        file,
+        message,
+    } in ignored.iter().filter(|_| verbose)
+    {
+        text.push_str(&format!(
+            "{DIM}ignored{DIM:#}: {}\n",
+            message.replace('\n', "\n  ")
+        ));
+        let place = file.as_ref().unwrap_or(service);
+        text.push_str(&format!("  {DIM}-->{DIM:#} {place}\n\n"));
+    }
     for finding in findings {
         text.push_str(&format!(
             "{BAD}error[{}]{BAD:#}: {}\n",

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::round_trip::{at, remedy};
+use super::told::{at, remedy};
 use super::{PARTS_FROM, Trial, Watched, first_line};
 use crate::app::App;
 use crate::catalog::Key;

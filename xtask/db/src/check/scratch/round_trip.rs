@@ -1,21 +1,25 @@
 //! Every migration goes up, down and up again, and the catalog has to be the same after each pair.
 
-use super::{PARTS_FROM, Trial, Watched, first_line};
-use crate::app::App;
+use std::collections::BTreeSet;
+
+use super::judge::{Case, Judge};
+use super::told::Told;
+use super::{Ignored, PARTS_FROM, Trial, Watched};
+use crate::catalog::dump::Dump;
 use crate::catalog::{Changes, Difference, render};
 use crate::check::Finding;
 use crate::migrations::{Migration, Migrations};
-use crate::scratch::throwaway::{Failed, ThrowawayDatabase, ThrowawayServer};
+use crate::scratch::throwaway::{ThrowawayDatabase, ThrowawayServer};
 use crate::ui::failure::Result;
 use crate::workspace::Service;
 
 /// What down and up again has left of the database.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Left {
-    /// As it was.
+    /// As it was, but for what is no difference: the order of columns can't be undone.
     Same,
-    /// As it was, but for the order of columns, which can't be undone.
-    Reordered,
+    /// There is no way down.
+    Up,
     /// Something else, which must not be put down to the next migration.
     Spoilt,
 }
@@ -28,18 +32,19 @@ enum Left {
 /// # Errors
 /// The server's; a migration that fails is no error.
 pub(super) fn run<'c>(
-    app: &'c App,
+    judge: &Judge<'_>,
     server: &ThrowawayServer<'c>,
     service: &'c Service,
     migrations: &Migrations,
 ) -> Result<(Trial, ThrowawayDatabase<'c>)> {
     let tried = |parts_from| {
         let tour = Tour {
+            judge,
             server,
             service,
             parts_from,
         };
-        tour.run(app, Trial::new(migrations))
+        tour.run(Trial::new(migrations))
     };
     match tried(PARTS_FROM)? {
         (trial, database, true) => Ok((trial, database)),
@@ -49,56 +54,119 @@ pub(super) fn run<'c>(
 
 /// The migrations of a service, up, down and up again.
 struct Tour<'t, 'c> {
+    judge: &'t Judge<'t>,
     server: &'t ThrowawayServer<'c>,
     service: &'c Service,
     parts_from: usize,
 }
 
 impl<'c> Tour<'_, 'c> {
-    /// What became of the migrations, their database, and whether a whole snapshot agrees.
-    fn run(&self, app: &App, mut trial: Trial) -> Result<(Trial, ThrowawayDatabase<'c>, bool)> {
+    /// What became of the migrations, a database that they made straight, and whether a whole snapshot agrees.
+    fn run(&self, mut trial: Trial) -> Result<(Trial, ThrowawayDatabase<'c>, bool)> {
+        let migrations = trial.migrations.clone();
         let mut watched = self.watch(self.server.database(self.service)?)?;
-        let mut is_pristine = true;
-        for index in 0..trial.migrations.len() {
-            let migration = &trial.migrations[index];
+        let mut known = None;
+        // What is told of already, or can't be reverted.
+        let mut told = BTreeSet::new();
+        for (index, migration) in migrations.iter().enumerate() {
             if let Err(failed) = watched.database.up(migration) {
                 trial.failed = Some((index, failed));
                 return Ok((trial, watched.database, true));
             }
             let up = watched.changes()?;
-            let step = Step {
-                app,
-                service: self.service,
-                migration,
+            let mut step = Step {
+                tour: self,
+                told: self.told(migration),
+                before: &migrations[..index],
                 up: &up,
+                known: known.take(),
+                ignored: Vec::new(),
             };
             let (left, finding) = step.down_and_up(&mut watched)?;
+            known = step.known;
+            trial.ignored.append(&mut step.ignored);
+            if finding.is_some() || left == Left::Up {
+                told.insert(index);
+            }
             trial.findings.extend(finding);
-            match left {
-                Left::Same => {}
-                Left::Reordered => is_pristine = false,
-                Left::Spoilt => {
-                    if !watched.is_right()? {
-                        return Ok((trial, watched.database, false));
-                    }
-                    drop(watched);
-                    watched = self.watch(self.rebuilt(&mut trial, index + 1)?)?;
-                    is_pristine = true;
-                    if trial.failed.is_some() {
-                        break;
-                    }
+            if left == Left::Spoilt {
+                if !watched.is_right()? {
+                    return Ok((trial, watched.database, false));
+                }
+                drop(watched);
+                watched = self.watch(self.rebuilt(&mut trial, index + 1)?)?;
+                if trial.failed.is_some() {
+                    break;
                 }
             }
             trial.note(index, &up);
         }
-        let is_right = watched.is_right()?;
-        if !is_right || is_pristine {
+        if trial.failed.is_some() || !watched.is_right()? {
+            let is_right = trial.failed.is_some();
             return Ok((trial, watched.database, is_right));
         }
-        drop(watched);
-        let number = trial.migrations.len();
-        let database = self.rebuilt(&mut trial, number)?;
-        Ok((trial, database, true))
+        let straight = self.judged(&migrations, watched.database, &told, &mut trial)?;
+        Ok((trial, straight, true))
+    }
+
+    /// What `pg_dump` finds of a database that went through up, down and up of each; gives one that they made straight.
+    fn judged(
+        &self,
+        migrations: &[Migration],
+        database: ThrowawayDatabase<'c>,
+        told: &BTreeSet<usize>,
+        trial: &mut Trial,
+    ) -> Result<ThrowawayDatabase<'c>> {
+        let case = self.case(migrations);
+        let toured = self.judge.dump(&database.dumped());
+        let empty = match &toured {
+            Some(_) => case.reverted(database, told, trial),
+            None => {
+                drop(database);
+                Ok(None)
+            }
+        };
+        let empty = empty.unwrap_or_else(|failure| {
+            trial.failures.push(failure);
+            None
+        });
+        // One that pg_dump shows as empty is as good as another, unless there are rows in the way.
+        let again = empty.and_then(|mut database| {
+            let mut all = migrations.iter();
+            all.all(|migration| database.up(migration).is_ok())
+                .then_some(database)
+        });
+        let mut straight = match again {
+            Some(database) => database,
+            None => self.rebuilt(trial, migrations.len())?,
+        };
+        if trial.failed.is_none()
+            && let (Some(toured), Some(dump)) = (toured, self.judge.dump(&straight.dumped()))
+            && toured != dump
+        {
+            drop(straight);
+            let repeated = case.repeated(told, trial);
+            trial.failures.extend(repeated.err());
+            straight = self.rebuilt(trial, migrations.len())?;
+        }
+        Ok(straight)
+    }
+
+    fn case<'m>(&'m self, migrations: &'m [Migration]) -> Case<'m, 'c> {
+        Case {
+            judge: self.judge,
+            server: self.server,
+            service: self.service,
+            migrations,
+        }
+    }
+
+    fn told<'m>(&'m self, migration: &'m Migration) -> Told<'m> {
+        Told {
+            app: self.judge.app,
+            service: self.service,
+            migration,
+        }
     }
 
     fn watch(&self, database: ThrowawayDatabase<'c>) -> Result<Watched<'c>> {
@@ -119,113 +187,101 @@ impl<'c> Tour<'_, 'c> {
 }
 
 /// One migration, applied, with what it changed.
-struct Step<'s> {
-    app: &'s App,
-    service: &'s Service,
-    migration: &'s Migration,
+struct Step<'s, 'c> {
+    tour: &'s Tour<'s, 'c>,
+    told: Told<'s>,
+    /// The migrations before it.
+    before: &'s [Migration],
     up: &'s Changes,
+    /// A state that was dumped: after how many migrations, and the dump.
+    known: Option<(usize, Dump)>,
+    ignored: Vec<Ignored>,
 }
 
-impl Step<'_> {
-    fn down_and_up(&self, watched: &mut Watched<'_>) -> Result<(Left, Option<Finding>)> {
+impl Step<'_, '_> {
+    fn down_and_up(&mut self, watched: &mut Watched<'_>) -> Result<(Left, Option<Finding>)> {
+        let told = self.told;
         // A missing or empty one is found by the checks of files.
-        let Ok(down) = self.migration.down() else {
-            return Ok((Left::Same, None));
+        let Ok(down) = told.migration.down() else {
+            return Ok((Left::Up, None));
         };
+        let number = self.before.len();
         let spoilt = |finding: Finding| Ok((Left::Spoilt, Some(finding)));
-        if let Err(failed) = watched.database.down(self.migration) {
-            return spoilt(self.down_fails(&failed));
+        if let Err(failed) = watched.database.down(told.migration) {
+            return spoilt(told.down_fails(&failed));
         }
         let undoing = watched.changes()?;
-        let (undone, order) = differences(self.up, &undoing);
-        if !undone.is_empty() {
-            return spoilt(self.not_undone(&down, &undone));
+        let names = ["before up.sql", "after down.sql"];
+        let (shown, order) = rendered(self.up, &undoing, names);
+        if let Some(shown) = shown
+            && self.is_so(watched, number, &shown)
+        {
+            return spoilt(told.not_undone(&down, &shown));
         }
-        if let Err(failed) = watched.database.up(self.migration) {
-            return spoilt(self.not_again(&failed));
+        if let Err(failed) = watched.database.up(told.migration) {
+            return spoilt(told.not_again(&failed));
         }
-        let (again, order_again) = differences(&undoing, &watched.changes()?);
-        if !again.is_empty() {
-            return spoilt(self.not_the_same(&again));
+        let names = ["the first time", "the second time"];
+        let (shown, order_again) = rendered(&undoing, &watched.changes()?, names);
+        if let Some(shown) = shown
+            && self.is_so(watched, number + 1, &shown)
+        {
+            return spoilt(told.not_the_same(&shown));
         }
-        match order || order_again {
-            true => Ok((Left::Reordered, None)),
-            false => Ok((Left::Same, None)),
+        self.known = match self.ignored.is_empty() {
+            true => None,
+            // The next one begins with it: what is no difference may be so in every migration.
+            false => {
+                let dump = self.tour.judge.dump(&watched.database.dumped());
+                dump.map(|dump| (number + 1, dump))
+            }
+        };
+        if let Some(order) = order.or(order_again) {
+            self.ignored.push(Ignored::new(told, &order));
         }
+        Ok((Left::Same, None))
     }
 
-    fn down_fails(&self, failed: &Failed) -> Finding {
-        let message = format!(
-            "`{}` can't be reverted: {}",
-            self.migration.name, failed.message
-        );
-        let finding = Finding::new("down-fails", message).of(&self.service.name);
-        at(self.app, finding, failed).help(remedy(
-            failed,
-            "fix down.sql: undo the steps of up.sql in the opposite order",
-        ))
-    }
-
-    fn not_undone(&self, down: &str, differences: &[Difference]) -> Finding {
-        let shown = render(differences, "before up.sql", "after down.sql");
-        let path = self.app.workspace.shown(&self.migration.down_path());
-        Finding::new(
-            "not-undone",
-            format!("these changes must be undone in down.sql:\n{shown}"),
-        )
-        .of(&self.service.name)
-        .at(path, first_line(down))
-        .help(format!(
-            "`{}` must leave the database as it was before; declare a step that can't be undone in a comment before its first statement: `-- db-check-ignore not-undone: why`",
-            self.migration.name
-        ))
-    }
-
-    fn not_again(&self, failed: &Failed) -> Finding {
-        let message = format!(
-            "`{}` can't be applied again after its down.sql: {}",
-            self.migration.name, failed.message
-        );
-        let finding = Finding::new("not-repeatable", message).of(&self.service.name);
-        at(self.app, finding, failed).help(remedy(
-            failed,
-            "have down.sql undo everything that up.sql does, the rows that it writes too",
-        ))
-    }
-
-    fn not_the_same(&self, differences: &[Difference]) -> Finding {
-        let shown = render(differences, "the first time", "the second time");
-        let path = self.app.workspace.shown(&self.migration.up_path());
-        Finding::new(
-            "not-repeatable",
-            format!("up.sql makes something else when it runs again after down.sql:\n{shown}"),
-        )
-        .of(&self.service.name)
-        .at(path, first_line(&self.migration.up))
-        .help("IF NOT EXISTS and OR REPLACE keep what an earlier run left: create plainly, drop in down.sql: name what has to be made, and drop it in down.sql")
+    /// Whether `pg_dump` sees a difference, too, between what the first `number` migrations make and what is there.
+    fn is_so(&mut self, watched: &Watched<'_>, number: usize, shown: &str) -> bool {
+        let Some(now) = self.tour.judge.dump(&watched.database.dumped()) else {
+            return true;
+        };
+        let straight = match self.known.take() {
+            Some((known, dump)) if known == number => Some(dump),
+            _ => {
+                let mut migrations = self.before.to_vec();
+                if number > migrations.len() {
+                    migrations.push(self.told.migration.clone());
+                }
+                // A second database can't make the roles that the first one made: then it is told unjudged.
+                self.tour
+                    .case(&migrations)
+                    .straight(number)
+                    .unwrap_or_default()
+            }
+        };
+        let is_same = straight.is_some_and(|straight| straight == now);
+        if is_same {
+            self.ignored.push(Ignored::new(self.told, shown));
+            self.known = Some((number, now));
+        }
+        !is_same
     }
 }
 
-/// What is left of two changes, of which the second should undo the first; and whether the order of columns is.
-fn differences(change: &Changes, back: &Changes) -> (Vec<Difference>, bool) {
+/// What is left of two changes, of which the second should undo the first, given what to call the two moments; apart, the
+/// order of columns.
+fn rendered(
+    change: &Changes,
+    back: &Changes,
+    [first, second]: [&str; 2],
+) -> (Option<String>, Option<String>) {
     let all = change.then(back).differences();
     let (order, differences): (Vec<_>, Vec<_>) = all.into_iter().partition(Difference::is_order);
-    (differences, !order.is_empty())
-}
-
-/// What is known of this failure to help, or else what usually does.
-pub(super) fn remedy(failed: &Failed, usual: &str) -> String {
-    match failed.failure.help.as_slice() {
-        [] => usual.to_owned(),
-        help => help.join("\n"),
-    }
-}
-
-/// Where a migration failed.
-pub(super) fn at(app: &App, finding: Finding, failed: &Failed) -> Finding {
-    let path = app.workspace.shown(&failed.path);
-    match failed.line {
-        Some(line) => finding.at(path, line),
-        None => finding.file(path),
-    }
+    let shown = |list: Vec<Difference>| {
+        let shown = render(&list, first, second);
+        (!list.is_empty()).then_some(shown)
+    };
+    (shown(differences), shown(order))
 }

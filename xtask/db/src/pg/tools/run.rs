@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use anyhow::Context as _;
 
+use super::super::Params;
 use super::{Place, Tool};
-use crate::pg::Params;
 
 /// How many lines of a failure are kept.
 const LINES: usize = 12;
@@ -36,6 +36,7 @@ impl Tool {
         said: impl FnMut(&str),
     ) -> anyhow::Result<Vec<String>> {
         let (mut command, secrets) = self.command(params, &work)?;
+        command.arg("--verbose");
         let mut child = command
             .stdout(work.output.map_or_else(Stdio::null, Stdio::from))
             .stderr(Stdio::piped())
@@ -60,6 +61,27 @@ impl Tool {
             errors.extend(heard.last);
         }
         anyhow::bail!("{}", errors.join("\n"))
+    }
+
+    /// Runs it on a database and gives what it writes, as text.
+    ///
+    /// # Errors
+    /// As for [`run`](Self::run); also what is not UTF-8.
+    pub(crate) fn read(&self, params: &Params, arguments: Vec<String>) -> anyhow::Result<String> {
+        let work = Work {
+            arguments,
+            ..Work::default()
+        };
+        let (mut command, _secrets) = self.command(params, &work)?;
+        let output = command
+            .output()
+            .with_context(|| format!("failed to run {}", self.name))?;
+        if !output.status.success() {
+            let said = String::from_utf8_lossy(&output.stderr);
+            anyhow::bail!("{}", params.redact(said.trim()));
+        }
+        String::from_utf8(output.stdout)
+            .with_context(|| format!("failed to read what {} writes: it is not UTF-8", self.name))
     }
 
     /// Its command line. The file that is given must outlive the run.
@@ -87,7 +109,7 @@ impl Tool {
             }
         };
         let child = child.map_err(anyhow::Error::msg)?;
-        command.args(["--no-password", "--verbose"]);
+        command.arg("--no-password");
         command.arg("--dbname").arg(child.conninfo.trim_end());
         command.args(&work.arguments).stdin(Stdio::null());
         // A dump is in the encoding of its database; messages are read by us.

@@ -5,9 +5,9 @@ mod run;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
-pub(super) use run::Work;
+pub(crate) use run::Work;
 
-use crate::pg::Params;
+use super::Params;
 use crate::scratch::local_postgres;
 use crate::ui::failure::{Failure, Result};
 
@@ -25,13 +25,13 @@ const USUAL: [&str; 8] = [
 
 /// `pg_dump` or `pg_restore`.
 #[derive(Debug, Clone)]
-pub(super) struct Tool {
+pub(crate) struct Tool {
     place: Place,
     name: &'static str,
     /// As libpq numbers servers: 150018 is 15.18.
-    pub(super) number: i32,
+    pub(crate) number: i32,
     /// As it says it: `15.18`.
-    pub(super) version: String,
+    pub(crate) version: String,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,7 +51,7 @@ impl Tool {
     ///
     /// # Errors
     /// There is only an older one, or none; with what to install.
-    pub(super) fn find(name: &'static str, wanted: i32, params: &Params) -> Result<Self> {
+    pub(crate) fn find(name: &'static str, wanted: i32, params: &Params) -> Result<Self> {
         let found: Vec<_> = folders()
             .into_iter()
             .filter_map(|folder| Self::in_folder(folder, name))
@@ -61,6 +61,18 @@ impl Tool {
             contained
                 .filter(|tool| tool.number >= wanted)
                 .ok_or(failure)
+        })
+    }
+
+    /// The `pg_dump` that reads the schema of a server: as [`find`](Self::find), but where there is no other, one of an older
+    /// minor version.
+    ///
+    /// # Errors
+    /// There is only one of an older major version, which can't read the server, or none; with what to install.
+    pub(crate) fn for_schema(server: i32, params: &Params) -> Result<Self> {
+        Self::find("pg_dump", server, params).or_else(|_| {
+            let major = server / 10_000 * 10_000;
+            Self::find("pg_dump", major, params)
         })
     }
 

@@ -1,0 +1,188 @@
+//! What `pg_dump` writes of a database's schema, in a form in which two databases can be compared.
+//!
+//! A snapshot finds where two databases differ, in milliseconds; columns of the catalog are no contract, though: what
+//! `pg_dump` prints decides whether they do.
+
+use std::collections::BTreeMap;
+
+use crate::pg::{Params, Tool};
+use crate::sql::statements::Script;
+
+/// How much of a statement is quoted.
+const LINES: usize = 12;
+
+/// The statements of a database's schema. Their order says nothing, nor does the order of a table's columns: one that was
+/// dropped and is added again comes last.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Dump(BTreeMap<String, Quoted>);
+
+/// A statement as it is shown, and how often it is there.
+#[derive(Debug, Clone)]
+struct Quoted {
+    text: String,
+    times: usize,
+}
+
+/// How it is shown is no difference.
+impl PartialEq for Quoted {
+    fn eq(&self, other: &Self) -> bool {
+        self.times == other.times
+    }
+}
+
+impl Eq for Quoted {}
+
+impl Dump {
+    /// Reads the schema; `names` are those that two databases never share, such as their own, with what they stand for.
+    ///
+    /// # Errors
+    /// `pg_dump`'s own message.
+    pub(crate) fn read(
+        tool: &Tool,
+        params: &Params,
+        arguments: Vec<String>,
+        names: &[(&str, &str)],
+    ) -> anyhow::Result<Self> {
+        let all = ["--schema-only", "--encoding=UTF8"].map(str::to_owned);
+        let text = tool.read(params, all.into_iter().chain(arguments).collect())?;
+        Ok(Self::of(&text, names))
+    }
+
+    fn of(text: &str, names: &[(&str, &str)]) -> Self {
+        // With --create, psql goes from one database to the other.
+        let parts = text.split_once("\n\\connect ").and_then(|(head, rest)| {
+            let (_, rest) = rest.split_once('\n')?;
+            Some(format!("{head}\n{rest}"))
+        });
+        let text = parts.as_deref().unwrap_or(text);
+        let mut statements = BTreeMap::<String, Quoted>::new();
+        for statement in statements_of(text) {
+            let replaced = |text: String, (from, to): &(&str, &str)| text.replace(from, to);
+            let text = names.iter().fold(statement, replaced);
+            let entry = statements.entry(normal(&text));
+            entry.or_insert(Quoted { text, times: 0 }).times += 1;
+        }
+        Self(statements)
+    }
+
+    /// What is not in both, for a person, given what to call the two; `None` where nothing is.
+    pub(crate) fn difference(&self, other: &Self, [first, second]: [&str; 2]) -> Option<String> {
+        let only = |this: &Self, other: &Self, name: &str| -> String {
+            let theirs = |key: &String| other.0.get(key).map_or(0, |quoted: &Quoted| quoted.times);
+            let missing = this
+                .0
+                .iter()
+                .filter(|(key, quoted)| quoted.times > theirs(key));
+            let quoted = missing.map(|(_, quoted)| quote(&quoted.text));
+            let quoted: String = quoted.collect();
+            match quoted.as_str() {
+                "" => quoted,
+                _ => format!("pg_dump {name} only:\n{quoted}"),
+            }
+        };
+        let mut text = only(self, other, first) + &only(other, self, second);
+        text.truncate(text.trim_end().len());
+        (!text.is_empty()).then_some(text)
+    }
+}
+
+/// The columns of a table in one order.
+fn normal(statement: &str) -> String {
+    let is_table = [
+        "CREATE TABLE",
+        "CREATE UNLOGGED TABLE",
+        "CREATE FOREIGN TABLE",
+    ]
+    .iter()
+    .any(|begin| statement.starts_with(begin));
+    if !is_table {
+        return statement.to_owned();
+    }
+    let mut lines: Vec<_> = statement
+        .lines()
+        .map(|line| line.trim_end_matches(','))
+        .collect();
+    lines.sort_unstable();
+    lines.join("\n")
+}
+
+/// A statement with its first lines, and without what may be a password.
+fn quote(statement: &str) -> String {
+    let secrets = [
+        ("CREATE USER MAPPING", " OPTIONS ("),
+        ("CREATE SERVER", " OPTIONS ("),
+        ("CREATE SUBSCRIPTION", " CONNECTION '"),
+    ];
+    let secret = secrets
+        .iter()
+        .find(|(begin, _)| statement.starts_with(begin));
+    let shown = secret.and_then(|(_, before)| {
+        let (shown, _) = statement.split_once(before)?;
+        Some(format!("{shown}{before}…"))
+    });
+    let shown = shown.unwrap_or_else(|| statement.to_owned());
+    let mut lines: Vec<_> = shown.lines().take(LINES + 1).collect();
+    if lines.len() > LINES {
+        lines[LINES] = "…";
+    }
+    format!("    {}\n", lines.join("\n    "))
+}
+
+/// The statements of a script of `pg_dump`'s, without the comments around them and without psql's own commands.
+pub(crate) fn statements_of(dump: &str) -> Vec<String> {
+    // \restrict and \unrestrict have a random key.
+    let key = dump
+        .lines()
+        .find_map(|line| line.strip_prefix("\\restrict "));
+    let is_command = |line: &&str| {
+        let command = line.strip_prefix("\\restrict ");
+        let command = command.or_else(|| line.strip_prefix("\\unrestrict "));
+        command.is_some() && command == key
+    };
+    let lines: Vec<_> = dump.lines().filter(|line| !is_command(line)).collect();
+    let text = lines.join("\n");
+    let statements = Script::of(&text).statements.into_iter();
+    statements
+        .map(|statement| format!("{};", statement.sql))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_order_of_columns_and_of_statements_says_nothing() {
+        let names = [("db_1", "it"), ("db_2", "it")];
+        let one = Dump::of(
+            "-- Dumped from 15.1\n\\restrict a\nSELECT 1;\n\\unrestrict a\n\\connect db_1\n\\restrict a\nCREATE TABLE t (\n    a integer,\n    b text\n);\nALTER TABLE t OWNER TO db_1;\n-- x\n\n\\unrestrict a\n",
+            &names,
+        );
+        let two = Dump::of(
+            "-- Dumped from 15.2\nSELECT 1;\nALTER TABLE t OWNER TO db_2;\nCREATE TABLE t (\n    b text,\n    a integer\n);\n",
+            &names,
+        );
+        assert_eq!(one.difference(&two, ["before", "after"]), None);
+        assert_eq!(one, two);
+    }
+
+    #[test]
+    fn what_is_not_in_both_is_quoted_without_passwords() {
+        let mapping = |password: &str| {
+            format!("CREATE USER MAPPING FOR a SERVER s OPTIONS (\n    password '{password}'\n);")
+        };
+        let one = Dump::of(&format!("SELECT 1;\n{}", mapping("hush")), &[]);
+        let two = Dump::of(&format!("SELECT 1;\nSELECT 1;\n{}", mapping("lull")), &[]);
+        let shown = one.difference(&two, ["before", "after"]).unwrap();
+        let masked = "CREATE USER MAPPING FOR a SERVER s OPTIONS (…";
+        assert_eq!(
+            shown,
+            format!(
+                "pg_dump before only:\n    {masked}\npg_dump after only:\n    {masked}\n    SELECT 1;"
+            )
+        );
+        let long = Dump::of(&format!("SELECT '{}'", "x\n".repeat(20)), &[]);
+        let shown = long.difference(&Dump::of("", &[]), ["a", "b"]).unwrap();
+        assert_eq!(shown.lines().count(), LINES + 2);
+    }
+}

@@ -1,0 +1,149 @@
+//! `pg_dump` decides: what it does not print is no finding, and what only it prints is one.
+
+use serde_json::Value;
+
+use crate::support::{Workspace, findings, on_throwaway as workspace, only, superuser};
+
+const X: &str = "2026-01-03-000000_x";
+const Y: &str = "2026-01-04-000000_y";
+const Z: &str = "2026-01-05-000000_z";
+
+/// Sets something of the database itself, which no snapshot of the catalog has.
+fn set(setting: &str) -> String {
+    format!(
+        "DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET {setting}', current_database()); END $$"
+    )
+}
+
+/// What is ignored: the file and the message.
+fn ignored(workspace: &Workspace, line: &str) -> Vec<(String, String)> {
+    let run = workspace.db(&format!("{line} --json"));
+    let json: Value = serde_json::from_str(&run.stdout).unwrap();
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let ignored = json["ignored"].as_array().unwrap().iter();
+    ignored
+        .map(|ignored| (text(&ignored["file"]), text(&ignored["message"])))
+        .collect()
+}
+
+#[test]
+fn what_only_the_catalog_shows_is_no_finding_and_is_named() {
+    let workspace = workspace(&["arc"]);
+    superuser(&workspace, "arc");
+    // pg_dump says nothing of the triggers that PostgreSQL makes for a foreign key.
+    workspace.migration(
+        "arc",
+        X,
+        "CREATE TABLE child (item bigint CONSTRAINT its REFERENCES arc_items)",
+        "DROP TABLE child",
+    );
+    workspace.migration(
+        "arc",
+        Y,
+        "ALTER TABLE child DISABLE TRIGGER ALL",
+        "SELECT 1",
+    );
+    workspace.migration("arc", Z, "CREATE TABLE half ()", "SELECT 1");
+    let found = only(&workspace, "check");
+    let place = format!("services/arc/migrations/{Z}/down.sql:1");
+    assert_eq!(
+        (found.0.as_str(), found.2.as_str()),
+        ("not-undone", place.as_str())
+    );
+    let up = format!("services/arc/migrations/{Y}/up.sql");
+    let ignored = ignored(&workspace, "check");
+    assert_eq!(ignored.len(), 1, "{ignored:?}");
+    assert_eq!(ignored[0].0, up);
+    assert!(
+        ignored[0].1.contains("constraint its on public.child"),
+        "{ignored:?}"
+    );
+    workspace
+        .db("check -v")
+        .says("ignored: table constraint its on public.child")
+        .says(&format!("--> {up}"));
+    workspace.db("check").does_not_say("ignored");
+}
+
+#[test]
+fn what_only_pg_dump_shows_is_found_at_its_migration() {
+    let workspace = workspace(&["arc"]);
+    workspace.migration("arc", X, "CREATE TABLE x ()", "DROP TABLE x");
+    let undo = "DO $$ BEGIN EXECUTE format('ALTER DATABASE %I RESET work_mem', current_database()); END $$";
+    workspace.migration("arc", Y, &set("work_mem = ''7MB''"), undo);
+    workspace.migration("arc", Z, "CREATE TABLE z ()", "DROP TABLE z");
+    assert_eq!(findings(&workspace, "check"), []);
+    workspace.migration("arc", Y, &set("work_mem = ''7MB''"), "\nSELECT 1");
+    let found = only(&workspace, "check");
+    let place = format!("services/arc/migrations/{Y}/down.sql:2");
+    assert_eq!(
+        (found.0.as_str(), found.2.as_str()),
+        ("not-undone", place.as_str())
+    );
+    assert!(found.3.contains("SET work_mem TO '7MB'"), "{}", found.3);
+    assert!(!found.3.contains("throwaway_"), "{}", found.3);
+
+    // Beside what was told, and what is declared.
+    workspace.migration(
+        "arc",
+        "2026-01-04-100000_told",
+        "CREATE TABLE told ()",
+        "-- db-check-ignore not-undone: it stays\nSELECT 1",
+    );
+    let found = only(&workspace, "check");
+    assert_eq!(
+        (found.0.as_str(), found.2.as_str()),
+        ("not-undone", place.as_str())
+    );
+    workspace.remove("services/arc/migrations/2026-01-04-100000_told");
+
+    // The second time, it is something else.
+    let again = format!(
+        "DO $$ BEGIN IF EXISTS (SELECT FROM arc_items) THEN EXECUTE format('ALTER DATABASE %I SET work_mem = ''9MB''', current_database()); END IF; END $$;\n{};\nINSERT INTO arc_items SELECT count(*) FROM arc_items",
+        set("maintenance_work_mem = ''9MB''")
+    );
+    let undo = format!(
+        "{undo}; {}",
+        undo.replace("work_mem", "maintenance_work_mem")
+    );
+    workspace.migration("arc", Y, &again, &undo);
+    let found = only(&workspace, "check");
+    let place = format!("services/arc/migrations/{Y}/up.sql:1");
+    assert_eq!(
+        (found.0.as_str(), found.2.as_str()),
+        ("not-repeatable", place.as_str())
+    );
+    assert!(found.3.contains("SET work_mem TO '9MB'"), "{}", found.3);
+}
+
+#[test]
+fn what_follows_from_the_order_of_columns_is_no_finding() {
+    let workspace = workspace(&["arc"]);
+    workspace.migration(
+        "arc",
+        X,
+        "CREATE TABLE x (a int, b int, c int)",
+        "DROP TABLE x",
+    );
+    workspace.migration("arc", Y, "ALTER TABLE x DROP a", "ALTER TABLE x ADD a int");
+    workspace.migration(
+        "arc",
+        Z,
+        "ALTER TABLE x DROP b; ALTER TABLE x ADD d int; CREATE VIEW v AS SELECT * FROM x",
+        "DROP VIEW v; ALTER TABLE x DROP d; ALTER TABLE x ADD b int",
+    );
+    workspace.migration(
+        "arc",
+        "2026-01-06-000000_v",
+        "CREATE VIEW w AS SELECT * FROM x",
+        "DROP VIEW w",
+    );
+    assert_eq!(findings(&workspace, "check"), []);
+    let ignored = ignored(&workspace, "check");
+    assert!(
+        ignored
+            .iter()
+            .any(|(_, message)| message.contains("column order public.x")),
+        "{ignored:?}"
+    );
+}
