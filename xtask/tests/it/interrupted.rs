@@ -4,6 +4,8 @@ use std::io::{BufRead as _, BufReader};
 use std::process::Child;
 use std::time::{Duration, Instant};
 
+use diesel::connection::SimpleConnection as _;
+
 use crate::support::{Workspace, value};
 
 /// Waits until the run says on stderr that it applies the migration.
@@ -271,4 +273,40 @@ fn a_server_that_is_away_is_reported_in_bounded_time() {
         .says("up to date")
         .says("db up");
     workspace.db("create arc").exits(3);
+}
+
+#[test]
+fn an_index_that_another_session_may_be_building_is_left_alone() {
+    let workspace = Workspace::with(&["arc"]);
+    let arc = workspace.database("arc");
+    workspace.db("create").exits(0);
+    workspace.db("migrate").exits(0);
+    let set = format!("ALTER DATABASE \"{arc}\" SET lock_timeout = '2s'");
+    workspace.execute("postgres", &set);
+    workspace.execute(&arc, "INSERT INTO arc_items VALUES (1, 'a'), (2, 'a')");
+    workspace.migration_without_transaction(
+        "arc",
+        "2026-01-03-000000_unique",
+        "CREATE UNIQUE INDEX CONCURRENTLY one_note ON arc_items (note);",
+        "DROP INDEX one_note;",
+    );
+    workspace
+        .db("migrate")
+        .exits(4)
+        .says("it left the INVALID index");
+    workspace.execute(&arc, "DELETE FROM arc_items WHERE id = 2");
+    let mut other = workspace.session(&arc);
+    other
+        .batch_execute("BEGIN; LOCK TABLE arc_items IN SHARE UPDATE EXCLUSIVE MODE")
+        .unwrap();
+    workspace
+        .db("migrate")
+        .exits(5)
+        .says("one_note")
+        .says("another session is at work on its table");
+    workspace.db("status").exits(0).does_not_say("is INVALID");
+    other.batch_execute("ROLLBACK").unwrap();
+    workspace.db("status").exits(0).says("is INVALID");
+    workspace.db("migrate").exits(0);
+    workspace.db("status --exit-code").exits(0);
 }

@@ -14,6 +14,7 @@ mod failures;
 mod fix;
 mod guards;
 mod interrupted;
+mod links;
 mod main_job;
 mod names;
 mod passwords;

@@ -7,7 +7,7 @@ use crate::database::target::Target;
 use crate::migrations::Migration;
 use crate::pg::{Connection, SqlError};
 use crate::sql::statements;
-use crate::ui::failure::Result;
+use crate::ui::failure::{Failure, Kind, Result};
 
 /// What the ledger says of runs that failed or never ended.
 pub(crate) struct Recovery<'a> {
@@ -40,6 +40,9 @@ impl Recovery<'_> {
                 .failed("clear up after an interrupted migration in", &error)
         };
         for index in left_indexes(connection, migration).map_err(failed)? {
+            if !index.valid && index.busy {
+                return Err(self.busy(&index));
+            }
             if !index.valid {
                 self.app.progress.line(&format!(
                     "{}: dropping the INVALID index {}, left by the last run of {}",
@@ -65,37 +68,60 @@ impl Recovery<'_> {
     }
 }
 
+impl Recovery<'_> {
+    fn busy(&self, index: &LeftIndex) -> Failure {
+        let service = &self.target.service.name;
+        Failure::new(
+            Kind::Lock,
+            format!(
+                "the INVALID index {} of service `{service}` may be being built: another session is at work on its table",
+                index.shown
+            ),
+        )
+        .help(format!(
+            "it was left alone; when that session is done: cargo xtask db migrate {service}"
+        ))
+    }
+}
+
 /// An index that the last, unfinished run of a migration left.
 pub(super) struct LeftIndex {
     /// Quoted, and with its schema where that is needed.
     pub(super) shown: String,
     pub(super) valid: bool,
+    /// Another session holds the lock under which indexes are built: it may be building this one. Its progress is shown to
+    /// few roles, its locks to all.
+    busy: bool,
     /// The run's row in the ledger.
     run: String,
 }
 
-/// The indexes that came after the last run of a non-transactional migration began, that its text names, and that
-/// nobody is building at the moment. Anything less, and an administrator's own index would be dropped.
+/// The indexes that came after the last run of a non-transactional migration began, and that its text
+/// names. Anything less, and an administrator's own index would be dropped.
 pub(super) fn left_indexes(
     connection: &mut Connection,
     migration: &Migration,
 ) -> Result<Vec<LeftIndex>, SqlError> {
     let rows = connection.query(
-        "SELECT i.indexrelid::regclass::text, i.indisvalid, c.relname, r.id
+        "SELECT i.indexrelid::regclass::text, i.indisvalid, c.relname, r.id,
+           EXISTS (SELECT FROM pg_locks l WHERE l.relation = i.indrelid AND l.mode = 'ShareUpdateExclusiveLock' AND l.granted
+                   AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
+                   AND l.pid <> pg_backend_pid())
          FROM (SELECT id, indexes_before FROM db_ledger.run WHERE version = $1 ORDER BY id DESC LIMIT 1) r
            JOIN pg_index i ON i.indexrelid <> ALL (r.indexes_before)
            JOIN pg_class c ON c.oid = i.indexrelid
          WHERE c.relkind = 'i' AND c.relnamespace::regnamespace::text !~ '^pg_'
-           AND NOT EXISTS (SELECT FROM pg_stat_progress_create_index p WHERE p.index_relid = i.indexrelid)",
+",
         &[&migration.version],
     )?;
     let left = rows.into_iter().filter_map(|row| match row.as_slice() {
-        [Some(shown), Some(valid), Some(name), Some(run)]
+        [Some(shown), Some(valid), Some(name), Some(run), Some(busy)]
             if statements::names(&migration.up, name) =>
         {
             Some(LeftIndex {
                 shown: shown.clone(),
                 valid: valid == "t",
+                busy: busy == "t",
                 run: run.clone(),
             })
         }

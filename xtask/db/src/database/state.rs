@@ -132,10 +132,13 @@ SELECT json_build_object(
   'has_ledger', to_regclass('db_ledger.run') IS NOT NULL AND to_regclass('db_ledger.owner') IS NOT NULL
 )";
 
+/// Without those of a table on which a session holds the lock under which indexes are built: they may be on the way.
 const INVALID_INDEXES: &str = "
 SELECT coalesce(json_agg(i.indexrelid::regclass::text ORDER BY 1), '[]')
 FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_namespace n ON n.oid = c.relnamespace
-WHERE NOT i.indisvalid AND c.relkind = 'i' AND n.nspname !~ '^pg_'";
+WHERE NOT i.indisvalid AND c.relkind = 'i' AND n.nspname !~ '^pg_'
+  AND NOT EXISTS (SELECT FROM pg_locks l WHERE l.relation = i.indrelid AND l.mode = 'ShareUpdateExclusiveLock' AND l.granted
+                  AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database()))";
 
 /// Everything about a database that has its owner and its history, in one round that plans four small statements: a new
 /// backend answers in 1.5 ms, where the two rounds for any database take 11. A table that is missing fails it.
@@ -235,10 +238,12 @@ fn finished<T>(
     connection: &mut Connection,
     read: impl FnOnce(&mut Connection) -> Result<T, SqlError>,
 ) -> Result<T, SqlError> {
+    connection.set_patience(true);
     let read = read(connection);
-    if connection.in_transaction() {
+    if connection.in_transaction() && !connection.is_lost() {
         connection.execute("ROLLBACK")?;
     }
+    connection.set_patience(false);
     read
 }
 

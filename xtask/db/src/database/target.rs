@@ -114,8 +114,13 @@ impl Target<'_> {
 
     /// A statement of ours that the server refused.
     pub(crate) fn failed(&self, verb: &str, error: &SqlError) -> Failure {
+        // Without one, it was not the server that spoke.
+        let kind = match error.sqlstate.as_str() {
+            "" => Kind::Connect,
+            _ => Kind::Migration,
+        };
         let failure = Failure::new(
-            Kind::Migration,
+            kind,
             format!(
                 "failed to {verb} database `{}` of service `{}`: {error}",
                 self.url.database, self.service.name

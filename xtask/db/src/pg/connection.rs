@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::ffi::{CStr, CString};
+use std::time::Duration;
 
 use serde::de::DeserializeOwned;
 
@@ -18,6 +19,8 @@ const AHEAD: usize = 64 * 1024;
 pub(crate) struct Connection {
     pub(super) raw: Raw,
     pub(super) params: Params,
+    /// How long an answer is waited for; `None`: for ever, as for users' migrations.
+    patience: Option<Duration>,
 }
 
 impl Connection {
@@ -30,6 +33,7 @@ impl Connection {
         let connection = Self {
             raw: Raw::connect(&settings),
             params: params.clone(),
+            patience: None,
         };
         match connection.raw.is_ok() {
             true => Ok(connection),
@@ -234,6 +238,14 @@ impl Connection {
         setting.as_deref() == Some("on")
     }
 
+    /// Has statements of ours, which a server answers in no time, wait for an answer for a bounded time; or for ever again.
+    pub(crate) fn set_patience(&mut self, is_bounded: bool) {
+        let seconds = self.params.get("connect_timeout");
+        let seconds = seconds.and_then(|text| text.parse().ok()).unwrap_or(5);
+        let patience = || Duration::from_secs(6 * u64::max(seconds, 2));
+        self.patience = is_bounded.then(patience);
+    }
+
     /// Why the session can write nothing, as servers say from PostgreSQL 14 on: on a standby, or by a setting.
     pub(crate) fn is_read_only(&self) -> Option<&'static str> {
         let is_on = |name| self.raw.parameter(name).as_deref() == Some("on");
@@ -283,7 +295,7 @@ impl Connection {
             self.raw.row_by_row();
         }
         let (mut rows, mut done, mut failed) = (Rows::new(), 0, None);
-        while let Some(result) = self.raw.next() {
+        while let Some(result) = self.next()? {
             match result.status() {
                 // Nobody will send the rows: say so, or both sides wait for ever.
                 Status::PGRES_COPY_IN => self.raw.refuse_copy(NO_DATA),
@@ -303,6 +315,16 @@ impl Connection {
             }
         }
         failed.map_or(Ok(rows), Err)
+    }
+
+    fn next(&self) -> SqlResult<Option<RawResult>> {
+        match self.patience {
+            Some(patience) if !self.raw.wait(patience) => Err(SqlError {
+                message: format!("no answer from the server within {} s", patience.as_secs()),
+                ..SqlError::default()
+            }),
+            _ => Ok(self.raw.next()),
+        }
     }
 
     fn check(&self, result: &RawResult, statements_done: usize) -> SqlResult<()> {
@@ -349,10 +371,16 @@ impl Connection {
 
 /// What libpq is given: the settings, and what they leave open.
 fn settings(params: &Params) -> Result<Vec<(CString, CString)>, String> {
+    let connect_timeout = std::env::var("PGCONNECT_TIMEOUT").unwrap_or_else(|_| "5".to_owned());
     // Migrations are UTF-8 files, whatever the URL says.
     let mut settings = params.with("client_encoding", "UTF8").settings;
     for (key, value) in [
-        ("connect_timeout", "5"),
+        ("connect_timeout", connect_timeout.as_str()),
+        // A link that is cut is noticed: by probes while we wait, by what is not acknowledged while we send.
+        ("keepalives_idle", "30"),
+        ("keepalives_interval", "10"),
+        ("keepalives_count", "3"),
+        ("tcp_user_timeout", "60000"),
         (
             "fallback_application_name",
             concat!("cargo xtask db ", env!("CARGO_PKG_VERSION")),

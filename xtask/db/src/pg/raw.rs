@@ -1,9 +1,10 @@
 //! Every call of libpq, each behind a safe method: the only unsafe code of this crate.
 #![expect(unsafe_code, reason = "libpq is called")]
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::ffi::{CStr, CString, c_char, c_int, c_void};
 use std::ptr;
+use std::time::Duration;
 
 pub(super) use pq_sys::ExecStatusType as Status;
 
@@ -15,6 +16,8 @@ pub(super) struct Raw {
     conn: *mut pq_sys::PGconn,
     // Boxed: libpq holds its address.
     notices: Box<RefCell<Vec<String>>>,
+    /// The server did not answer in time: as good as gone.
+    is_silent: Cell<bool>,
 }
 
 // SAFETY: libpq lets any one thread at a time use a connection, and there is no `Sync`; the notices are touched inside
@@ -30,6 +33,7 @@ impl Raw {
         let raw = Self {
             conn,
             notices: Box::default(),
+            is_silent: Cell::new(false),
         };
         let sink: *const RefCell<Vec<String>> = &raw const *raw.notices;
         // SAFETY: the sink lives as long as the connection, and is only touched from this thread, inside calls to libpq;
@@ -48,7 +52,8 @@ impl Raw {
 
     pub(super) fn is_ok(&self) -> bool {
         // SAFETY: a connection, live or broken; null is allowed.
-        unsafe { pq_sys::PQstatus(self.conn) == pq_sys::ConnStatusType::CONNECTION_OK }
+        !self.is_silent.get()
+            && unsafe { pq_sys::PQstatus(self.conn) == pq_sys::ConnStatusType::CONNECTION_OK }
     }
 
     pub(super) fn error(&self) -> String {
@@ -137,6 +142,30 @@ impl Raw {
                 ptr::null(),
                 0,
             ) == 1
+        }
+    }
+
+    /// Waits until a result is there, `patience` at most; whether there is one, or an error to read.
+    pub(super) fn wait(&self, patience: Duration) -> bool {
+        // SAFETY: a live connection; the descriptor is its own.
+        unsafe {
+            let micros = i64::try_from(patience.as_micros()).unwrap_or(i64::MAX / 2);
+            let end = pq_sys::PQgetCurrentTimeUSec().saturating_add(micros);
+            loop {
+                let unsent = pq_sys::PQflush(self.conn);
+                if unsent < 0 || pq_sys::PQisBusy(self.conn) == 0 {
+                    return true;
+                }
+                let socket = pq_sys::PQsocket(self.conn);
+                match pq_sys::PQsocketPoll(socket, 1, unsent, end) {
+                    0 => {
+                        self.is_silent.set(true);
+                        return false;
+                    }
+                    1.. if pq_sys::PQconsumeInput(self.conn) == 1 => {}
+                    _ => return true,
+                }
+            }
         }
     }
 

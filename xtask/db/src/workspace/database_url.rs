@@ -95,6 +95,11 @@ impl DatabaseUrl {
             .get("dbname")
             .filter(|name| !name.is_empty())
             .map(str::to_owned)
+            .or_else(|| {
+                std::env::var("PGDATABASE")
+                    .ok()
+                    .filter(|name| !name.is_empty())
+            })
         else {
             return Err(
                 Failure::usage(format!("{origin} names no database: {params}")).help(
@@ -103,7 +108,7 @@ impl DatabaseUrl {
             );
         };
         Ok(Self {
-            params,
+            params: params.with("dbname", &database),
             origin,
             database,
         })
@@ -142,8 +147,8 @@ impl DatabaseUrl {
             Ok(connection) => return Ok(Some(connection)),
             Err(reason) => reason,
         };
-        // A server that let us wait is not asked again: it would let us wait again.
-        if begin.elapsed() > Duration::from_secs(1) {
+        // Where nothing answered until the time was up, nothing is asked again. A slow answer is an answer.
+        if begin.elapsed() >= self.patience() {
             return Err(reason);
         }
         match self.exists() {
@@ -151,6 +156,17 @@ impl DatabaseUrl {
             // Perhaps it was created just now.
             Ok(true) => Connection::open(&self.params).map(Some),
             Err(_) => Err(reason),
+        }
+    }
+
+    /// How long libpq waits for one address; 0 is for ever.
+    fn patience(&self) -> Duration {
+        let given = self.params.get("connect_timeout").map(str::to_owned);
+        let given = given.or_else(|| std::env::var("PGCONNECT_TIMEOUT").ok());
+        match given.and_then(|text| text.parse().ok()) {
+            Some(0) => Duration::MAX,
+            Some(seconds) => Duration::from_secs(seconds),
+            None => Duration::from_secs(5),
         }
     }
 

@@ -1,0 +1,62 @@
+//! A link to a server that is slow, or goes silent.
+
+use std::io::{Read as _, Result, Write as _};
+use std::net::{TcpListener, TcpStream};
+use std::time::Duration;
+
+/// What a link does to what goes through it.
+#[derive(Clone, Copy)]
+pub(crate) enum Link {
+    /// Each way takes that long.
+    Slow(Duration),
+    /// Nothing of the server comes through after its first `ReadyForQuery`; the link stays open.
+    SilentAfterLogin,
+}
+
+/// The link; its threads end with the test's process.
+pub(crate) struct Proxy {
+    /// The URL that leads through it.
+    pub(crate) url: String,
+}
+
+impl Proxy {
+    /// Starts one in front of the server of `url`.
+    pub(crate) fn start(url: &str, link: Link) -> Self {
+        let (front, rest) = url.rsplit_once('@').unwrap();
+        let (address, database) = rest.split_once('/').unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let own = listener.local_addr().unwrap();
+        let server = address.to_owned();
+        std::thread::spawn(move || {
+            for client in listener.incoming().flatten() {
+                let upstream = TcpStream::connect(&server).unwrap();
+                let (back, forth) = (upstream.try_clone().unwrap(), client.try_clone().unwrap());
+                // Who leaves ends the threads with an error.
+                std::thread::spawn(move || pass(client, upstream, link, false));
+                std::thread::spawn(move || pass(back, forth, link, true));
+            }
+        });
+        Self {
+            url: format!("{front}@{own}/{database}"),
+        }
+    }
+}
+
+fn pass(mut from: TcpStream, mut to: TcpStream, link: Link, is_answer: bool) -> Result<()> {
+    let mut bytes = vec![0; 64 * 1024];
+    loop {
+        let length = from.read(&mut bytes)?;
+        if length == 0 {
+            return to.shutdown(std::net::Shutdown::Write);
+        }
+        if let Link::Slow(delay) = link {
+            std::thread::sleep(delay);
+        }
+        to.write_all(&bytes[..length])?;
+        let is_ready = bytes[..length].ends_with(b"Z\0\0\0\x05I");
+        if matches!(link, Link::SilentAfterLogin) && is_answer && is_ready {
+            // Longer than any test.
+            std::thread::sleep(Duration::from_secs(600));
+        }
+    }
+}
