@@ -17,6 +17,7 @@ pub(crate) mod outcome;
 pub(crate) mod protect;
 pub(crate) mod redo;
 pub(crate) mod reset;
+pub(crate) mod resolve;
 pub(crate) mod restore;
 pub(crate) mod revert;
 pub(crate) mod schema;

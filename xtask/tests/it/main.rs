@@ -21,6 +21,7 @@ mod passwords;
 mod plain_diesel;
 mod reading;
 mod readme;
+mod resolving;
 mod reverting;
 mod roles;
 mod runner;

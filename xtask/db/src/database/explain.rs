@@ -80,6 +80,19 @@ impl Runner<'_> {
         }
         help.extend(for_psql(task, fault));
         help.extend(lost_books(fault));
+        if self.recovery.is_some()
+            && !migration.in_transaction
+            && DONE_ALREADY.contains(&error.sqlstate.as_str())
+        {
+            let (service, version) = (&self.service.name, &migration.version);
+            let flag = match task.direction {
+                Direction::Up => "--applied",
+                Direction::Down => "--reverted",
+            };
+            help.push(format!(
+                "if an interrupted run has done this already, look at the database, then: cargo xtask db resolve {service} {version} {flag}"
+            ));
+        }
         // active_sql_transaction
         if error.sqlstate == "25001" {
             help.push(match migration.in_transaction {
@@ -93,6 +106,11 @@ impl Runner<'_> {
         help
     }
 }
+
+/// What is there already, or is not there any more: relations, types and labels, columns, functions, other objects.
+const DONE_ALREADY: [&str; 7] = [
+    "42P07", "42P01", "42710", "42704", "42701", "42703", "42723",
+];
 
 /// What a failed migration has left.
 fn kept(task: &Task<'_>, fault: &Fault) -> String {

@@ -1,0 +1,129 @@
+//! `db resolve`: migrations without a transaction that were interrupted after the server had done their work.
+
+use crate::support::Workspace;
+
+const X: &str = "2026-01-03-000000_x";
+
+/// The run is killed between the server's answer and its own next word: `started` is what the ledger says.
+fn interrupt(workspace: &Workspace, direction: &str, done: &str) {
+    let arc = workspace.database("arc");
+    workspace.execute(
+        &arc,
+        &format!(
+            "INSERT INTO db_ledger.run (version, name, direction, checksum, run_by, outcome, indexes_before)
+             SELECT '20260103000000', '{X}', '{direction}', 'old', 'test', 'started', (SELECT array_agg(indexrelid) FROM pg_index)"
+        ),
+    );
+    workspace.execute(&arc, done);
+}
+
+/// Follows the advice of a failed run, word for word.
+fn advised(workspace: &Workspace, line: &str, advice: &str) {
+    workspace
+        .db(line)
+        .exits(4)
+        .says(&format!("cargo xtask db {advice}"));
+    // As often as one likes.
+    workspace
+        .db(line)
+        .exits(4)
+        .says(&format!("cargo xtask db {advice}"));
+    workspace.db(advice).exits(0).says("resolved");
+}
+
+#[test]
+fn a_label_that_was_added_is_applied() {
+    let workspace = Workspace::with(&["arc"]);
+    let arc = workspace.database("arc");
+    workspace.db("create").exits(0);
+    workspace.db("migrate").exits(0);
+    workspace.execute(&arc, "CREATE TYPE mood AS ENUM ('sad')");
+    let up = "ALTER TYPE mood ADD VALUE 'glad';";
+    workspace.migration_without_transaction("arc", X, up, "SELECT 1;");
+    interrupt(&workspace, "up", up);
+    advised(
+        &workspace,
+        "migrate",
+        "resolve arc 20260103000000 --applied",
+    );
+    workspace.db("status --exit-code").exits(0);
+    workspace.db("migrate").exits(0).says("up to date");
+    workspace
+        .db("resolve arc 20260103000000 --applied")
+        .exits(2)
+        .says("nothing to resolve")
+        .says("it is applied");
+    workspace
+        .db("resolve arc 2026-01-01-000000 --applied")
+        .exits(2)
+        .says("in a transaction");
+    workspace.db("resolve arc 20260103000000").exits(2);
+}
+
+#[test]
+fn an_index_that_was_dropped_on_the_way_up_and_one_on_the_way_down() {
+    let workspace = Workspace::with(&["arc"]);
+    let arc = workspace.database("arc");
+    workspace.db("create").exits(0);
+    workspace.db("migrate").exits(0);
+    let (create, drop) = (
+        "CREATE INDEX CONCURRENTLY by_note ON arc_items (note);",
+        "DROP INDEX CONCURRENTLY by_note;",
+    );
+    workspace.execute(&arc, create);
+    workspace.migration_without_transaction("arc", X, drop, create);
+    interrupt(&workspace, "up", drop);
+    advised(
+        &workspace,
+        "migrate",
+        "resolve arc 20260103000000 --applied",
+    );
+    workspace.db("revert arc").exits(0);
+    workspace.db("migrate").exits(0);
+    // And the other way round.
+    workspace.migration_without_transaction("arc", X, create, drop);
+    workspace.db("migrate --accept-edited").exits(0);
+    workspace.execute(&arc, create);
+    interrupt(&workspace, "down", drop);
+    advised(
+        &workspace,
+        "revert arc",
+        "resolve arc 20260103000000 --reverted",
+    );
+    assert_eq!(workspace.applied(&arc), "20260101000000 20260102000000");
+    workspace.db("migrate").exits(0).says("applied 1 migration");
+}
+
+#[test]
+fn an_invalid_index_is_not_applied_and_what_is_said_the_other_way_is_kept() {
+    let workspace = Workspace::with(&["arc"]);
+    let arc = workspace.database("arc");
+    workspace.db("create").exits(0);
+    workspace.db("migrate").exits(0);
+    let up = "CREATE UNIQUE INDEX CONCURRENTLY by_note ON arc_items (note);";
+    workspace.migration_without_transaction("arc", X, up, "DROP INDEX CONCURRENTLY by_note;");
+    workspace.execute(
+        &arc,
+        "INSERT INTO arc_items VALUES (1, 'same'), (2, 'same')",
+    );
+    workspace.db("migrate").exits(4);
+    workspace
+        .db("resolve arc 20260103000000 --applied")
+        .exits(2)
+        .says("index by_note")
+        .says("is INVALID");
+    workspace
+        .db("resolve arc 20260103000000 --reverted")
+        .exits(0);
+    workspace.execute(&arc, "DELETE FROM arc_items WHERE id = 2");
+    workspace.db("migrate").exits(0).says("applied 1 migration");
+    interrupt(&workspace, "down", "SELECT 1");
+    workspace
+        .db("resolve arc 20260103000000 --applied")
+        .exits(0);
+    workspace.db("status --exit-code").exits(0);
+    workspace
+        .db("history arc")
+        .exits(0)
+        .says("resolved: it is still applied");
+}
