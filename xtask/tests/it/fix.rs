@@ -340,3 +340,77 @@ fn a_link_is_not_written_through() {
     assert_eq!(files.read("elsewhere"), "x=1\n");
     assert!(files.path(".env").is_symlink());
 }
+
+/// The list is there, synced, before the first change: whatever ends a run in the middle, all of it can be taken back.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_change_that_fails_half_way_is_put_back_by_the_list_that_was_there_before() {
+    let files = accident();
+    // Outside of the workspace, which must be as it was.
+    let folder = tempfile::TempDir::new().unwrap();
+    let calls = crate::support::Calls::new(folder.path());
+    let before = files.everything();
+    let mut command = files.command("fix");
+    calls.of(&mut command);
+    command.env("FAILS", "/diesel.toml");
+    crate::support::Run::of(&mut command, "fix")
+        .exits(2)
+        .says("stopped in the middle")
+        .says("--restore");
+    assert_ne!(files.everything(), before, "something was changed before");
+    let [backup] = files.backups().try_into().unwrap();
+    let place = files
+        .path("migration_backups")
+        .join(&backup)
+        .canonicalize()
+        .unwrap();
+    let all = calls.all();
+    let first_change = all
+        .iter()
+        .position(|(call, path, _)| call == "unlink" && path.ends_with("alembic.ini"));
+    let (earlier, _) = all.split_at(first_change.unwrap());
+    let synced = |name: &str| {
+        let is = |path: &std::path::Path| {
+            let file = path.file_name().unwrap_or_default().to_string_lossy();
+            path.starts_with(&place) && (file == name || file.starts_with(&format!(".{name}.")))
+        };
+        earlier
+            .iter()
+            .any(|(call, path, _)| call == "fsync" && is(path))
+    };
+    for name in ["manifest.json", "alembic.ini", ".env.template"] {
+        assert!(
+            synced(name),
+            "{name} was not synced before the first change: {all:#?}"
+        );
+    }
+    // And the folder after the rename in it.
+    assert!(
+        earlier
+            .iter()
+            .any(|(call, path, _)| call == "fsync" && *path == place)
+    );
+    files.db(&format!("fix --restore {backup}")).exits(0);
+    assert_eq!(files.everything(), before);
+}
+
+/// A file is replaced as a whole, never written into: what else leads to it keeps the old text.
+#[test]
+fn a_file_is_written_beside_and_renamed() {
+    let files = accident();
+    let kept = tempfile::TempDir::new_in(files.root().parent().unwrap()).unwrap();
+    let link = kept.path().join("env");
+    std::fs::hard_link(files.path(".env"), &link).unwrap();
+    let old = files.read(".env");
+    files.db("fix").exits(0);
+    let new = files.read(".env");
+    assert_ne!(new, old);
+    assert_eq!(std::fs::read_to_string(&link).unwrap(), old);
+    // So are the files that are put back.
+    std::fs::remove_file(&link).unwrap();
+    std::fs::hard_link(files.path(".env"), &link).unwrap();
+    let [backup] = files.backups().try_into().unwrap();
+    files.db(&format!("fix --restore {backup}")).exits(0);
+    assert_eq!(std::fs::read_to_string(&link).unwrap(), new);
+    assert_eq!(files.read(".env"), old);
+}

@@ -9,9 +9,11 @@ use super::Run;
 const LIBRARY: &str = r#"
 #define _GNU_SOURCE
 #include <dlfcn.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 static void note(const char *call, const char *from, const char *to) {
@@ -32,6 +34,16 @@ int fsync(int fd) {
 int rename(const char *from, const char *to) {
     note("rename", from, to);
     return ((int (*)(const char *, const char *))dlsym(RTLD_NEXT, "rename"))(from, to);
+}
+
+int unlink(const char *path) {
+    const char *fails = getenv("FAILS");
+    note("unlink", path, "");
+    if (fails && strlen(path) >= strlen(fails) && !strcmp(path + strlen(path) - strlen(fails), fails)) {
+        errno = EIO;
+        return -1;
+    }
+    return ((int (*)(const char *))dlsym(RTLD_NEXT, "unlink"))(path);
 }
 "#;
 
@@ -66,7 +78,7 @@ impl Calls {
             .env("CALLS", &self.log);
     }
 
-    /// `fsync` or `rename`, each with its paths, in order.
+    /// `fsync`, `rename` or `unlink`, each with its paths, in order. The `unlink` of a path that ends in `FAILS` fails.
     pub(crate) fn all(&self) -> Vec<(String, PathBuf, PathBuf)> {
         let text = std::fs::read_to_string(&self.log).unwrap();
         let call = |line: &str| {
