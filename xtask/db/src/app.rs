@@ -167,10 +167,13 @@ impl App {
         purpose: Purpose,
         work: impl Fn(Visit<'t>) -> Result<T> + Sync,
     ) -> Result<Vec<Result<T>>, Vec<Failure>> {
-        let seen = self.look(targets, State::read);
+        let mut seen = self.look(targets, State::read);
+        if !all_own(targets, &seen) {
+            seen = self.look(targets, State::read_identified);
+        }
         let known = targets.iter().zip(&seen).filter_map(|(target, seen)| {
             let state = &seen.as_ref().ok()?.as_ref()?.state;
-            Some((target.service, &target.url, state.identity.clone()))
+            Some((target.service, &target.url, state.identity.clone()?))
         });
         guard::distinct(&known.collect::<Vec<_>>())?;
         let work = |(target, seen): (&'t Target<'t>, Result<Option<Seen>>)| {
@@ -180,4 +183,17 @@ impl App {
         let pairs: Vec<_> = targets.iter().zip(seen).collect();
         Ok(parallel::each(self.jobs, pairs, work))
     }
+}
+
+/// Whether no two services can be on one of these databases: each says that it is its service's own, or which it is.
+fn all_own(targets: &[Target<'_>], seen: &[Result<Option<Seen>>]) -> bool {
+    let known = targets.iter().zip(seen).filter_map(|(target, seen)| {
+        let state = &seen.as_ref().ok()?.as_ref()?.state;
+        Some((
+            state.owner() == Some(&target.service.name),
+            state.identity.is_some(),
+        ))
+    });
+    let known: Vec<_> = known.collect();
+    known.iter().all(|(is_own, _)| *is_own) || known.iter().all(|(_, is_identified)| *is_identified)
 }

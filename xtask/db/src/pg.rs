@@ -16,4 +16,5 @@ pub(crate) use connection::Connection;
 pub(crate) use error::SqlError;
 pub(crate) use params::Params;
 pub(crate) use quoted::{Ident, Literal};
+pub(crate) use raw::Rows;
 pub(crate) use tools::{Tool, Work};

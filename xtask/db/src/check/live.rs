@@ -37,7 +37,7 @@ pub(crate) fn run(app: &App, services: &[&Service], trust: Trust) -> Found {
     }
     let known: Vec<_> = states
         .iter()
-        .map(|(target, state)| (target.service, &target.url, state.identity.clone()))
+        .filter_map(|(target, state)| Some((target.service, &target.url, state.identity.clone()?)))
         .collect();
     for refusal in guard::distinct(&known).err().unwrap_or_default() {
         found

@@ -302,7 +302,10 @@ fn unclaimed_by_variable(admission: &Admission<'_>) -> Result<()> {
             .connect(other)
             .ok()
             .and_then(|mut connection| State::read(&mut connection).ok());
-        if found.is_some_and(|found| found.identity.is(&admission.state.identity)) {
+        // One that has an owner is not this one, which has none.
+        let found = found.and_then(|found| found.identity);
+        let own = admission.state.identity.as_ref();
+        if found.zip(own).is_some_and(|(found, own)| found.is(own)) {
             return Err(same_database(other, &theirs, service, url));
         }
     }

@@ -3,11 +3,12 @@
 //! It lives in a schema of its own, which `schema.rs` never sees. Diesel's `__diesel_schema_migrations` stays the
 //! source of truth for what is applied.
 
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::pg::{Connection, Literal, SqlError};
+use crate::pg::{Connection, Literal, Rows, SqlError};
 
 /// The format that this version of the tool writes; `db_ledger.owner` says which one a database has. Format 1 had no such
 /// column, and format 2 no `protected`. A later format may add columns, tables and kinds of runs, but keeps the columns that are read here, so that an
@@ -105,6 +106,25 @@ impl Ledger {
             }),
             unfinished,
         }
+    }
+
+    /// That of a database whose last runs are all done, from the rows (service, format, protected) of its owner, if it has one.
+    pub(crate) fn settled(owner: &Rows) -> Option<Self> {
+        let [row] = owner.as_slice() else {
+            return None;
+        };
+        let [Some(service), Some(format), Some(protected)] = row.as_slice() else {
+            return None;
+        };
+        let owner = Owner {
+            service: service.clone(),
+            format: format.parse().ok()?,
+            protected: protected == "t",
+        };
+        Some(Self {
+            owner: Some(owner),
+            unfinished: Vec::new(),
+        })
     }
 
     pub(crate) fn format(&self) -> u32 {
@@ -218,6 +238,30 @@ pub(crate) fn keep_protected(connection: &mut Connection, service: &str) -> Resu
          INSERT INTO db_ledger.owner (service, format, tool_version) VALUES ({service}, {FORMAT}, {tool}) ON CONFLICT DO NOTHING;
          UPDATE db_ledger.owner SET protected = true; COMMIT"
     ))
+}
+
+/// The checksum of each application, a version and Diesel's `run_on`, from the rows (id, version, run_on, outcome,
+/// direction, checksum) of the runs, as [`SELECT_CHECKSUM`] finds it; `None` where the last run of a version is not done.
+pub(crate) fn checksums(runs: &Rows) -> Option<HashMap<(&str, &str), &str>> {
+    let mut runs: Vec<_> = runs.iter().collect();
+    runs.sort_by_key(|run| run[0].as_ref().and_then(|id| id.parse::<i64>().ok()));
+    let (mut checksums, mut unfinished) = (HashMap::new(), HashSet::new());
+    for run in runs {
+        let [_, Some(version), run_on, outcome, direction, checksum] = run.as_slice() else {
+            return None;
+        };
+        if outcome.as_deref() != Some("done") {
+            unfinished.insert(version.as_str());
+            continue;
+        }
+        unfinished.remove(version.as_str());
+        if let (true, Some(run_on), Some(checksum)) =
+            (direction.as_deref() != Some("down"), run_on, checksum)
+        {
+            checksums.insert((version.as_str(), run_on.as_str()), checksum.as_str());
+        }
+    }
+    unfinished.is_empty().then_some(checksums)
 }
 
 /// Every run recorded in a database, oldest first.

@@ -62,13 +62,22 @@ impl Connection {
         (sent.map(drop), ends.any)
     }
 
+    /// Runs statements as one string, and gives the rows of each that has any columns.
+    ///
+    /// # Errors
+    /// The first error; what PostgreSQL does not run after it was not run.
+    pub(crate) fn execute_rows(&mut self, sql: &str) -> SqlResult<Vec<Rows>> {
+        self.send(sql, true)
+    }
+
     /// Runs statements as one string, the last with rows of which gives one JSON value, and reads it.
     ///
     /// # Errors
     /// The server's, or JSON that does not fit `T`.
     pub(crate) fn execute_json<T: DeserializeOwned>(&mut self, sql: &str) -> SqlResult<T> {
         let rows = self.send(sql, true)?;
-        let first = rows.first().and_then(|row| row.first());
+        let last = rows.last().and_then(|rows| rows.first());
+        let first = last.and_then(|row| row.first());
         read_json(first.and_then(Option::as_deref))
     }
 
@@ -274,8 +283,8 @@ impl Connection {
             .collect()
     }
 
-    /// Sends one string and reads all its results; gives the rows of the last that had any, if they are wanted.
-    fn send(&mut self, sql: &str, with_rows: bool) -> SqlResult<Rows> {
+    /// Sends one string and reads all its results; gives the rows of each statement that has any, if they are wanted.
+    fn send(&mut self, sql: &str, with_rows: bool) -> SqlResult<Vec<Rows>> {
         self.send_told(sql, with_rows, |_| {})
     }
 
@@ -285,7 +294,7 @@ impl Connection {
         sql: &str,
         with_rows: bool,
         mut complete: impl FnMut(&str),
-    ) -> SqlResult<Rows> {
+    ) -> SqlResult<Vec<Rows>> {
         const NO_DATA: &CStr =
             c"COPY FROM STDIN has no data here: use INSERT, or COPY FROM a file on the server";
         if !self.raw.send_string(&c_string(sql)?) {
@@ -294,7 +303,7 @@ impl Connection {
         if !with_rows {
             self.raw.row_by_row();
         }
-        let (mut rows, mut done, mut failed) = (Rows::new(), 0, None);
+        let (mut rows, mut done, mut failed) = (Vec::new(), 0, None);
         while let Some(result) = self.next()? {
             match result.status() {
                 // Nobody will send the rows: say so, or both sides wait for ever.
@@ -305,7 +314,7 @@ impl Connection {
                         failed = failed.or(Some(error));
                     }
                     if status == Status::PGRES_TUPLES_OK && with_rows {
-                        rows = result.rows();
+                        rows.push(result.rows());
                     }
                     if let Some(command) = result.command() {
                         complete(&command);

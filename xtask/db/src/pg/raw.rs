@@ -9,7 +9,7 @@ use std::time::Duration;
 pub(super) use pq_sys::ExecStatusType as Status;
 
 /// The rows of a statement, each value as text.
-pub(super) type Rows = Vec<Vec<Option<String>>>;
+pub(crate) type Rows = Vec<Vec<Option<String>>>;
 
 /// A connection, open or broken. Closed when dropped.
 pub(super) struct Raw {

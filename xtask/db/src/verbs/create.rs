@@ -49,7 +49,7 @@ pub(crate) fn run(app: &App, args: &Args) -> Result<Report, Vec<Failure>> {
     let found = parallel::each(app.jobs, &targets, look);
     let known = targets.iter().zip(&found).filter_map(|(target, found)| {
         let server = match found.as_ref().ok()? {
-            Found::Existing(seen) => &seen.state.identity,
+            Found::Existing(seen) => seen.state.identity.as_ref()?,
             Found::Missing { server } => server,
         };
         // One of two may not exist yet, so that it has a name only.
@@ -78,12 +78,12 @@ enum Found {
 }
 
 fn look(target: &Target<'_>) -> Result<Found> {
-    if let Some(seen) = target.look(State::read)? {
+    if let Some(seen) = target.look(State::read_identified)? {
         return Ok(Found::Existing(Box::new(seen)));
     }
     let server = target.url.connect_server();
     let mut server = server.map_err(|reason| target.url.unreachable(target.service, &reason))?;
-    let server = Identity::of_server(&mut server, &target.url.database);
+    let server = Identity::read(&mut server);
     let server = server.map_err(|error| {
         target.failed("read the identity of the server, to make on it the", &error)
     })?;

@@ -202,7 +202,10 @@ fn problems(app: &App, target: &Target<'_>, state: &State) -> Vec<String> {
 /// For each target, the other services whose URL leads to the same physical database.
 fn shared(targets: &[Target<'_>], states: &[Option<State>]) -> Vec<Vec<String>> {
     let same = |one: usize, two: usize| match (&states[one], &states[two]) {
-        (Some(one), Some(two)) => one.identity.is(&two.identity),
+        (Some(one), Some(two)) => {
+            let pair = one.identity.as_ref().zip(two.identity.as_ref());
+            pair.is_some_and(|(one, two)| one.is(two))
+        }
         _ => false,
     };
     (0..targets.len())
