@@ -149,7 +149,7 @@ impl App {
     pub(crate) fn look(&self, targets: &[Target<'_>], read: Reader) -> Vec<Result<Option<Seen>>> {
         parallel::each(self.jobs, targets, |target| {
             let mut seen = target.look(read)?;
-            if let Some(seen) = seen.as_mut().filter(|_| targets.len() > 2 * self.jobs) {
+            if let Some(seen) = seen.as_mut().filter(|_| targets.len() > 4 * self.jobs) {
                 seen.idle = None;
             }
             Ok(seen)
