@@ -240,7 +240,7 @@ pub(crate) fn keep_protected(connection: &mut Connection, service: &str) -> Resu
     ))
 }
 
-/// The checksum of each application, a version and Diesel's `run_on`, from the rows (id, version, run_on, outcome,
+/// The checksum of each application, a version and Diesel's `run_on`, from the rows (id, version, `run_on`, outcome,
 /// direction, checksum) of the runs, as [`SELECT_CHECKSUM`] finds it; `None` where the last run of a version is not done.
 pub(crate) fn checksums(runs: &Rows) -> Option<HashMap<(&str, &str), &str>> {
     let mut runs: Vec<_> = runs.iter().collect();
@@ -295,5 +295,37 @@ mod tests {
         let read = |json| serde_json::from_str::<Owner>(json).unwrap().format;
         assert_eq!(read("{\"service\": \"arc\"}"), 1);
         assert_eq!(read("{\"service\": \"arc\", \"format\": 7}"), 7);
+    }
+
+    /// Rows (id, version, `run_on`, outcome, direction, checksum) of one version, from words.
+    fn runs(rows: &[&str]) -> Rows {
+        let cell = |word: &str| (word != "-").then(|| word.to_owned());
+        let row = |row: &&str| row.split(' ').map(cell).collect();
+        rows.iter().map(row).collect()
+    }
+
+    #[test]
+    fn the_checksum_is_that_of_the_last_run_of_the_very_application() {
+        // In the order of the ids, however they come.
+        let runs = runs(&[
+            "10 v1 noon done accept edited",
+            "9 v1 noon done up first",
+            "8 v1 dawn done up older",
+            "7 v2 noon failed up broken",
+            "11 v2 dusk done up mended",
+            "12 v2 dusk done down undone",
+        ]);
+        let checksums = checksums(&runs).expect("all last runs are done");
+        assert_eq!(checksums.get(&("v1", "noon")), Some(&"edited"));
+        assert_eq!(checksums.get(&("v1", "dawn")), Some(&"older"));
+        assert_eq!(checksums.get(&("v2", "dusk")), Some(&"mended"));
+        assert_eq!(checksums.len(), 3);
+    }
+
+    #[test]
+    fn a_version_whose_last_run_is_not_done_is_not_settled() {
+        assert!(checksums(&runs(&["1 v1 noon done up a", "2 v1 - started down b"])).is_none());
+        assert!(checksums(&runs(&["2 v1 - failed up b", "1 v1 noon done up a"])).is_none());
+        assert!(checksums(&runs(&["1 v1 - failed up a", "2 v1 noon done up b"])).is_some());
     }
 }
