@@ -21,6 +21,7 @@ pub(crate) fn migrate(
     workspace: &Workspace,
     target: &Target<'_>,
     pending: &[&Migration],
+    identity: &Identity,
     state: &State,
 ) -> Result<String> {
     let Target { service, url, .. } = target;
@@ -37,7 +38,7 @@ pub(crate) fn migrate(
     }
     let role = url.params.get("user");
     sql.push_str(&head(&service.name, &url.database, role));
-    sql.push_str(&same_database(state));
+    sql.push_str(&same_database(identity, state));
     let reset = format!(
         "RESET SESSION AUTHORIZATION;\nRESET ALL;\n{UTF8}{}",
         role.map(set_role).unwrap_or_default()
@@ -105,10 +106,10 @@ fn with_encoding(up: &str) -> String {
 
 /// The part of a script that stops where psql is on another server, in another database of that name, or in one to which
 /// something was applied since; or where another run is at work. It holds the lock of a run until psql ends.
-fn same_database(state: &State) -> String {
+fn same_database(identity: &Identity, state: &State) -> String {
     let Identity {
         system, database, ..
-    } = &state.identity;
+    } = identity;
     let system = system.as_ref().map_or_else(String::new, |system| {
         format!(
             "    IF (SELECT system_identifier::text FROM pg_control_system()) <> {} THEN\n        \

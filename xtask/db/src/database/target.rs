@@ -3,7 +3,7 @@
 use crate::app::App;
 use crate::database::denied;
 use crate::database::guard::{Permit, Purpose};
-use crate::database::state::State;
+use crate::database::state::{Identity, State};
 use crate::migrations::Migrations;
 use crate::pg::{Connection, SqlError};
 use crate::ui;
@@ -49,6 +49,19 @@ impl<'a> Visit<'a> {
             Some(idle) => Ok(idle),
             None => self.target.url.connect(self.target.service),
         }
+    }
+
+    /// Which database it is, asked where the look did not need it.
+    ///
+    /// # Errors
+    /// The server's, or it can't be reached any more.
+    pub(crate) fn identity(&mut self) -> ui::failure::Result<Identity> {
+        if let Some(identity) = &self.state.identity {
+            return Ok(identity.clone());
+        }
+        let mut connection = self.connection()?;
+        Identity::read(&mut connection)
+            .map_err(|error| self.target.failed("read the identity of", &error))
     }
 
     /// Asks the guards about what was seen.

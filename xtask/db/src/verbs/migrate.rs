@@ -227,10 +227,11 @@ fn scripts(
     let purpose = Purpose::Apply {
         accept_edited: args.accept_edited,
     };
-    let scripts = app.visit(targets, purpose, |visit| {
+    let scripts = app.visit(targets, purpose, |mut visit| {
+        let identity = visit.identity()?;
         let Visit { target, state, .. } = &visit;
         let pending = pending(target, limit(target, args)?, state)?;
-        let script = script::migrate(&app.workspace, target, &pending, state)?;
+        let script = script::migrate(&app.workspace, target, &pending, &identity, state)?;
         Ok((script, pending.len()))
     })?;
     if let Some(folder) = folder {
