@@ -4,7 +4,7 @@ use crate::app::App;
 use crate::backup::dump;
 use crate::database::guard::{self, Purpose};
 use crate::database::session::Session;
-use crate::database::state::State;
+use crate::database::state::{Identity, State};
 use crate::database::target::{Target, Visit};
 use crate::pg::Ident;
 use crate::ui::failure::{Failure, Kind, Result};
@@ -40,7 +40,10 @@ pub(crate) fn confirmed<'t>(
     way: &Way,
 ) -> Result<Vec<Option<Visit<'t>>>, Vec<Failure>> {
     let (mut visits, mut failures) = (Vec::new(), Vec::new());
-    for (target, seen) in targets.iter().zip(app.look(targets, State::read)) {
+    for (target, seen) in targets
+        .iter()
+        .zip(app.look(targets, State::read_identified))
+    {
         let visit = seen.and_then(|seen| {
             let visit = seen.map(|seen| Visit::admitted(app, target, seen, Purpose::Destroy));
             visit.transpose()
@@ -53,9 +56,9 @@ pub(crate) fn confirmed<'t>(
     if !failures.is_empty() {
         return Err(failures);
     }
-    let known = visits.iter().flatten().map(|visit| {
+    let known = visits.iter().flatten().filter_map(|visit| {
         let Target { service, url, .. } = visit.target;
-        (*service, url, visit.state.identity.clone())
+        Some((*service, url, visit.state.identity.clone()?))
     });
     guard::distinct(&known.collect::<Vec<_>>())?;
     for visit in visits.iter_mut().flatten() {
@@ -156,15 +159,16 @@ fn may_create(session: &mut Session<'_>) -> Result<()> {
 }
 
 /// Drops the very database that `session` has locked, and ends every session on it, ours as well.
-fn drop_under_lock(session: Session<'_>) -> Result<()> {
+fn drop_under_lock(mut session: Session<'_>) -> Result<()> {
     let target = session.target;
     let Target { service, url, .. } = target;
     let failed = |error| target.failed("drop", &error);
+    let locked = Identity::read(&mut session.connection).map_err(failed)?;
     let mut server = maintenance(&session.connection.pinned())
         .map_err(|reason| url.unreachable(service, &reason))?;
     let is_it = server.query_bool(
         "SELECT EXISTS (SELECT FROM pg_database WHERE datname = $1 AND oid = $2::oid)",
-        &[&url.database, &session.state.identity.database],
+        &[&url.database, &locked.database],
     );
     if !is_it.map_err(failed)? {
         return Err(Failure::new(
