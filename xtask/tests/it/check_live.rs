@@ -27,6 +27,16 @@ fn a_database_that_its_migrations_made_has_no_findings() {
 }
 
 #[test]
+fn how_a_database_reads_strings_is_no_difference() {
+    let (workspace, database) = migrated();
+    workspace.execute(
+        "postgres",
+        &format!("ALTER DATABASE \"{database}\" SET standard_conforming_strings = off"),
+    );
+    assert_eq!(findings(&workspace, "check --live"), []);
+}
+
+#[test]
 fn changes_made_by_hand_are_named() {
     let (workspace, database) = migrated();
     workspace.migration(

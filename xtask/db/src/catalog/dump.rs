@@ -128,7 +128,8 @@ fn quote(statement: &str) -> String {
     format!("    {}\n", lines.join("\n    "))
 }
 
-/// The statements of a script of `pg_dump`'s, without the comments around them and without psql's own commands.
+/// The statements of a script of `pg_dump`'s, without the comments around them, without psql's own commands, and without
+/// what the server notes for itself.
 pub(crate) fn statements_of(dump: &str) -> Vec<String> {
     // \restrict and \unrestrict have a random key.
     let key = dump
@@ -143,13 +144,43 @@ pub(crate) fn statements_of(dump: &str) -> Vec<String> {
     let text = lines.join("\n");
     let statements = Script::of(&text).statements.into_iter();
     statements
-        .map(|statement| format!("{};", statement.sql))
+        .filter_map(|statement| without_own_options(statement.sql))
+        .map(|statement| format!("{statement};"))
         .collect()
+}
+
+/// A statement without options that the server sets and no migration can, whose names begin with `pg_`: a `pg_dump` that is
+/// older than they are prints them. `None` where nothing is left.
+fn without_own_options(statement: &str) -> Option<String> {
+    let options = statement.rsplit_once(" SET (");
+    let options = options.and_then(|(head, options)| Some((head, options.strip_suffix(')')?)));
+    match options {
+        Some((head, options)) if head.starts_with("ALTER ") && options.contains("pg_") => {
+            let kept = options.split(", ");
+            let kept: Vec<_> = kept.filter(|option| !option.starts_with("pg_")).collect();
+            (!kept.is_empty()).then(|| format!("{head} SET ({})", kept.join(", ")))
+        }
+        _ => Some(statement.to_owned()),
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_the_server_notes_for_itself_is_left_out() {
+        let dump = "ALTER TABLE ONLY t ALTER COLUMN a SET (pg_attver=17);\n\
+                    ALTER TABLE ONLY t ALTER COLUMN b SET (n_distinct=5, pg_attver=17);\n\
+                    ALTER TABLE ONLY t ALTER COLUMN pg_c SET (n_distinct=5);";
+        assert_eq!(
+            statements_of(dump),
+            [
+                "ALTER TABLE ONLY t ALTER COLUMN b SET (n_distinct=5);",
+                "ALTER TABLE ONLY t ALTER COLUMN pg_c SET (n_distinct=5);",
+            ]
+        );
+    }
 
     #[test]
     fn the_order_of_columns_and_of_statements_says_nothing() {

@@ -4,12 +4,14 @@ use serde::de::DeserializeOwned;
 
 use crate::pg::{Connection, SqlError};
 
-/// What the deparsers' output depends on. Without a search path they qualify every name. What is read in parts is read
-/// of one moment, and each statement is planned once: to plan it takes several times as long as to run it.
+/// What the deparsers' output depends on, and how our own strings are read. Without a search path the deparsers qualify
+/// every name. What is read in parts is read of one moment, and each statement is planned once: to plan it takes several
+/// times as long as to run it.
 const BEGIN: &str = "BEGIN TRANSACTION READ ONLY ISOLATION LEVEL REPEATABLE READ; \
 SET LOCAL search_path = ''; SET LOCAL quote_all_identifiers = off; SET LOCAL timezone = 'UTC'; \
 SET LOCAL datestyle = 'ISO, YMD'; SET LOCAL intervalstyle = 'postgres'; SET LOCAL extra_float_digits = 1; \
-SET LOCAL bytea_output = 'hex'; SET LOCAL plan_cache_mode = force_generic_plan; \
+SET LOCAL bytea_output = 'hex'; SET LOCAL standard_conforming_strings = on; \
+SET LOCAL plan_cache_mode = force_generic_plan; \
 SELECT coalesce(json_agg(name), '[]') FROM pg_prepared_statements";
 
 /// A session in a transaction that reads the catalog.

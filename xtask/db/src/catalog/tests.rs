@@ -121,9 +121,11 @@ impl Database {
         );
         let text = String::from_utf8(output.stdout).unwrap();
         let left_out = ["\\restrict", "\\unrestrict", "SET transaction_timeout"];
+        // Options of the server's own, which only a `pg_dump` prints that is older than they are.
         let lines = text
             .lines()
-            .filter(|line| !left_out.iter().any(|start| line.starts_with(start)));
+            .filter(|line| !left_out.iter().any(|start| line.starts_with(start)))
+            .filter(|line| !line.contains(" SET (pg_"));
         lines.collect::<Vec<_>>().join("\n")
     }
 }
