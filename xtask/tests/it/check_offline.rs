@@ -618,7 +618,7 @@ fn json_has_the_documented_keys_in_order() {
     assert_eq!(
         keys,
         [
-            "findings", "check", "service", "file", "line", "message", "help"
+            "findings", "check", "service", "file", "line", "message", "help", "ignored"
         ]
     );
 }

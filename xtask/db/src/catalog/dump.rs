@@ -151,7 +151,7 @@ pub(crate) fn statements_of(dump: &str) -> Vec<String> {
 
 /// A statement without options that the server sets and no migration can, whose names begin with `pg_`: a `pg_dump` that is
 /// older than they are prints them. `None` where nothing is left.
-fn without_own_options(statement: &str) -> Option<String> {
+pub(super) fn without_own_options(statement: &str) -> Option<String> {
     let options = statement.rsplit_once(" SET (");
     let options = options.and_then(|(head, options)| Some((head, options.strip_suffix(')')?)));
     match options {

@@ -7,6 +7,7 @@ use std::process::Command;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use super::dump::without_own_options;
 use super::*;
 use crate::pg::{Ident, Params};
 use crate::ui::parallel;
@@ -121,11 +122,10 @@ impl Database {
         );
         let text = String::from_utf8(output.stdout).unwrap();
         let left_out = ["\\restrict", "\\unrestrict", "SET transaction_timeout"];
-        // Options of the server's own, which only a `pg_dump` prints that is older than they are.
         let lines = text
             .lines()
             .filter(|line| !left_out.iter().any(|start| line.starts_with(start)))
-            .filter(|line| !line.contains(" SET (pg_"));
+            .filter_map(|line| without_own_options(line.trim_end_matches(';')));
         lines.collect::<Vec<_>>().join("\n")
     }
 }
