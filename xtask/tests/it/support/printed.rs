@@ -61,6 +61,8 @@ impl Printed {
         let kept = std::env::vars().filter(|(name, _)| {
             ["PATH", "HOME", "OPENSSL_NO_VENDOR", "DIESEL_CLI"].contains(&name.as_str())
                 || name.starts_with("RUSTUP_")
+                // Where the server's own pg_dump is.
+                || name.starts_with("LOCAL_POSTGRES_BIN")
                 || name.starts_with("CARGO_HOME")
         });
         command
