@@ -447,6 +447,43 @@ fn identity_needs_no_privilege_and_no_address() {
 }
 
 #[test]
+fn another_service_on_an_owned_database_stops_its_owner_too() {
+    let mut workspace = Workspace::with(&["arc", "cv"]);
+    // A name that no service declares.
+    let shared = format!("{}_shared", workspace.database("any"));
+    workspace.create_database(&shared);
+    let url = workspace.url(&shared);
+    workspace.set("ARC_DATABASE_URL", &url);
+    workspace.db("migrate arc").exits(0);
+    let applied = workspace.applied(&shared);
+    workspace.migration(
+        "arc",
+        "2026-01-03-000000_more",
+        "CREATE TABLE more ();",
+        "DROP TABLE more;",
+    );
+    // That the ledger names an owner is not enough, and who asks may not know the server's identifier.
+    let role = workspace.database("reader");
+    workspace.execute(
+        &shared,
+        &format!(
+            "REVOKE EXECUTE ON FUNCTION pg_control_system() FROM PUBLIC;
+             CREATE ROLE {role} LOGIN PASSWORD 'x'; GRANT USAGE ON SCHEMA db_ledger TO {role};
+             GRANT SELECT ON ALL TABLES IN SCHEMA public, db_ledger TO {role}"
+        ),
+    );
+    let (_, place) = url.split_once('@').unwrap();
+    workspace.set("CV_DATABASE_URL", &format!("postgres://{role}:x@{place}"));
+    workspace
+        .db("migrate")
+        .exits(6)
+        .says("one physical database");
+    assert_eq!(workspace.applied(&shared), applied);
+    workspace.execute("postgres", &format!("DROP DATABASE {shared} WITH (FORCE)"));
+    workspace.execute("postgres", &format!("DROP ROLE {role}"));
+}
+
+#[test]
 fn the_servers_own_database_is_nobodys() {
     let mut workspace = Workspace::with(&["arc"]);
     let url = workspace.get("ARC_DATABASE_URL");
