@@ -6,6 +6,7 @@ mod denied;
 mod explain;
 mod fault;
 pub(crate) mod guard;
+pub(crate) mod identity;
 pub(crate) mod ledger;
 pub(crate) mod lock;
 pub(crate) mod recovery;

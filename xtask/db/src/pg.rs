@@ -8,6 +8,7 @@ mod child;
 mod connection;
 mod error;
 mod params;
+mod pipeline;
 mod quoted;
 mod raw;
 mod tools;

@@ -2,9 +2,10 @@
 
 use crate::database::books::{Books as _, LedgerBooks, create_history};
 use crate::database::fault::refuse_own_end;
+use crate::database::identity::Identity;
 use crate::database::ledger::{CREATE, FORMAT, RunKind, TOOL, UPGRADE};
 use crate::database::lock;
-use crate::database::state::{Identity, State};
+use crate::database::state::State;
 use crate::database::target::Target;
 use crate::migrations::Migration;
 use crate::pg::{Ident, Literal};

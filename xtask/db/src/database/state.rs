@@ -2,6 +2,7 @@
 
 use serde::Deserialize;
 
+use crate::database::identity::{self, Identity};
 use crate::database::ledger::{self, Ledger, Owner, Run, RunKind, RunOutcome};
 use crate::database::lock;
 use crate::migrations::Migrations;
@@ -22,42 +23,6 @@ pub(crate) const OTHER_TOOLS: &[(&str, &str)] = &[
     ("seaql_migrations", "SeaORM"),
     ("atlas_schema_revisions", "Atlas"),
 ];
-
-/// A physical database, however its URL is spelled.
-#[derive(Debug, Clone, Deserialize)]
-pub(crate) struct Identity {
-    /// The cluster's system identifier, unless the right to ask for it was revoked.
-    pub(crate) system: Option<String>,
-    /// When the server was started: tells servers apart where the identifier is not known.
-    pub(crate) started: String,
-    /// The database in it: its oid, or its name where one of two does not exist yet.
-    pub(crate) database: String,
-}
-
-impl Identity {
-    /// Asks the server.
-    ///
-    /// # Errors
-    /// The server's.
-    pub(crate) fn read(connection: &mut Connection) -> Result<Self, SqlError> {
-        let read = connection.query_json(&identity(SYSTEM), &[]);
-        match &read {
-            Err(error) if error.sqlstate == "42501" => {
-                connection.query_json(&identity("NULL"), &[])
-            }
-            _ => read,
-        }
-    }
-
-    /// Whether both are one database.
-    pub(crate) fn is(&self, other: &Self) -> bool {
-        let server = match (&self.system, &other.system) {
-            (Some(one), Some(two)) => one == two,
-            _ => self.started == other.started,
-        };
-        server && self.database == other.database
-    }
-}
 
 /// The state of one database at one moment.
 #[derive(Debug)]
@@ -145,16 +110,6 @@ SELECT (pg_identify_object_as_address('pg_class'::regclass, '__diesel_schema_mig
 SELECT version, run_on FROM __diesel_schema_migrations;
 SELECT id, version, run_on, outcome, direction, checksum FROM db_ledger.run";
 
-/// Which database this is, with a subquery for the cluster's system identifier.
-fn identity(system: &str) -> String {
-    format!(
-        "SELECT json_build_object('system', {system}, 'started', extract(epoch FROM pg_postmaster_start_time())::text,
-           'database', (SELECT oid::text FROM pg_database WHERE datname = current_database()))"
-    )
-}
-
-const SYSTEM: &str = "(SELECT system_identifier::text FROM pg_control_system())";
-
 fn applied(table: &str, checksum: &str) -> String {
     format!(
         "(SELECT coalesce(json_agg(json_build_object('version', d.version, 'run_on', d.run_on::text, 'checksum', {checksum})),
@@ -196,8 +151,8 @@ fn objects() -> String {
 
 /// The second round: what the tables say that the first one found.
 fn details(overview: &Overview) -> String {
-    let identity = identity(match overview.may_identify {
-        true => SYSTEM,
+    let identity = identity::sql(match overview.may_identify {
+        true => identity::SYSTEM,
         false => "NULL",
     });
     let applied = match &overview.history_schema {

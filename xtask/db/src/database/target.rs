@@ -3,7 +3,8 @@
 use crate::app::App;
 use crate::database::denied;
 use crate::database::guard::{Permit, Purpose};
-use crate::database::state::{Identity, State};
+use crate::database::identity::Identity;
+use crate::database::state::State;
 use crate::migrations::Migrations;
 use crate::pg::{Connection, SqlError};
 use crate::ui;

@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use crate::app::App;
 use crate::database::guard::{self, Purpose};
+use crate::database::identity::Identity;
 use crate::database::script;
 use crate::database::session::Session;
-use crate::database::state::{Identity, State};
+use crate::database::state::State;
 use crate::database::target::{Seen, Target, Visit};
 use crate::pg::{Ident, SqlError};
 use crate::ui::failure::{Failure, Kind, Result};

@@ -3,8 +3,9 @@
 use crate::app::App;
 use crate::backup::dump;
 use crate::database::guard::{self, Purpose};
+use crate::database::identity::Identity;
 use crate::database::session::Session;
-use crate::database::state::{Identity, State};
+use crate::database::state::State;
 use crate::database::target::{Target, Visit};
 use crate::pg::Ident;
 use crate::ui::failure::{Failure, Kind, Result};
