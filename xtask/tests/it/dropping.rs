@@ -249,3 +249,29 @@ fn seeds_are_for_local_databases() {
     workspace.db("seed arc --force").exits(0);
     assert_eq!(workspace.value(&arc, "SELECT count(*) FROM arc_items"), "0");
 }
+
+#[test]
+fn a_database_that_is_protected_while_the_lock_is_waited_for_is_left_alone() {
+    let workspace = with_rows(&["arc"]);
+    let arc = workspace.database("arc");
+    workspace.write(
+        "services/arc/seeds/1.sql",
+        "INSERT INTO arc_items VALUES (77, 'seeded');",
+    );
+    let protect = "UPDATE db_ledger.owner SET protected = true";
+    for line in [
+        format!("drop arc --yes {arc} --no-backup"),
+        format!("reset arc --yes {arc} --no-backup"),
+        "seed arc".to_owned(),
+    ] {
+        let rows = workspace.value(&arc, "SELECT count(*) FROM arc_items");
+        let run = workspace.db_while_changed(&line, "arc", protect);
+        run.exits(7).says("protected");
+        assert_eq!(
+            workspace.value(&arc, "SELECT count(*) FROM arc_items"),
+            rows,
+            "{line}"
+        );
+        workspace.db("protect arc --off").exits(0);
+    }
+}

@@ -1,6 +1,6 @@
 //! `revert` and `redo`.
 
-use crate::support::{Run, Workspace, value, wait_until};
+use crate::support::Workspace;
 
 #[test]
 fn newest_first_by_number_by_version_or_all() {
@@ -148,28 +148,6 @@ fn what_libpq_takes_from_the_environment_counts_as_elsewhere() {
     assert_eq!(workspace.tables(&arc), "arc_items");
 }
 
-/// Has another session hold the run's lock while `line` waits for it, and changes the database meanwhile.
-fn changed_meanwhile(workspace: &Workspace, line: &str, change: &str) -> Run {
-    use diesel::connection::SimpleConnection as _;
-    let arc = workspace.database("arc");
-    let mut other = workspace.session(&arc);
-    // The run's lock: "dblg", 1.
-    other
-        .batch_execute("SELECT pg_advisory_lock(1684171879, 1)")
-        .unwrap();
-    let mut child = workspace.start(line);
-    let polls = format!(
-        "SELECT count(*) > 0 FROM pg_stat_activity WHERE datname = '{arc}' AND query LIKE '%pg_try_advisory_lock%' \
-         AND pid <> pg_backend_pid()"
-    );
-    let mut admin = workspace.admin();
-    wait_until(&mut child, || value(&mut admin, &polls) == "true");
-    other
-        .batch_execute(&format!("{change}; SELECT pg_advisory_unlock_all()"))
-        .unwrap();
-    Run::from(child.wait_with_output().unwrap(), line)
-}
-
 #[test]
 fn what_changed_while_the_lock_was_waited_for_is_not_what_was_chosen() {
     let workspace = Workspace::with(&["arc"]);
@@ -193,7 +171,7 @@ fn what_changed_while_the_lock_was_waited_for_is_not_what_was_chosen() {
         ("revert arc", "UPDATE db_ledger.owner SET protected = true"),
     ] {
         workspace.db("migrate").exits(0);
-        let run = changed_meanwhile(&workspace, line, change);
+        let run = workspace.db_while_changed(line, "arc", change);
         run.exits(7)
             .says("changed while the lock was waited for")
             .says("nothing was reverted")

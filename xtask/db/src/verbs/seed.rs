@@ -8,6 +8,7 @@ use anyhow::Context as _;
 use crate::app::App;
 use crate::database::guard::Purpose;
 use crate::database::session::{RESET, Session};
+use crate::database::state::State;
 use crate::database::target::{Target, Visit};
 use crate::migrations::folder::Sql;
 use crate::pg::SqlError;
@@ -117,24 +118,16 @@ pub(crate) fn read(app: &App, service: &Service) -> Result<Vec<Seed>> {
 fn fill(visit: Visit<'_>, seeds: &[Seed], force: bool) -> Result<Outcome> {
     let begin = Instant::now();
     let Visit { app, target, .. } = visit;
-    let Target { service, url, .. } = target;
-    if is_guarded(target, &visit.state) && !force {
-        let reason = match visit.state.is_protected() {
-            true => "which is protected",
-            false => "which is not on this machine",
-        };
-        return Err(Failure::new(
-            Kind::NotConfirmed,
-            format!(
-                "refused: seeds are for local databases, and this would fill database `{}` of service `{}`, {reason}",
-                url.database, service.name
-            ),
-        )
-        .help(url.place())
-        .help("if that is what you want, add `--force`"));
+    let service = target.service;
+    if !force {
+        only_local(target, &visit.state)?;
     }
     let step = app.progress.step(&service.name);
     let mut session = Session::open(visit, &step, seeds.iter().map(|seed| seed.sql.as_str()))?;
+    if !force {
+        // It may have been protected while the lock was waited for.
+        only_local(target, &session.state)?;
+    }
     let pending = target.migrations.plan(&session.state.versions()).pending;
     if !pending.is_empty() {
         return Err(Failure::new(
@@ -161,6 +154,27 @@ fn fill(visit: Visit<'_>, seeds: &[Seed], force: bool) -> Result<Outcome> {
         details: names.map(|name| name.display().to_string()).collect(),
         ..outcome(target, summary)
     })
+}
+
+/// Rows to work with have no business where others work.
+fn only_local(target: &Target<'_>, state: &State) -> Result<()> {
+    let Target { service, url, .. } = target;
+    if !is_guarded(target, state) {
+        return Ok(());
+    }
+    let reason = match state.is_protected() {
+        true => "which is protected",
+        false => "which is not on this machine",
+    };
+    Err(Failure::new(
+        Kind::NotConfirmed,
+        format!(
+            "refused: seeds are for local databases, and this would fill database `{}` of service `{}`, {reason}",
+            url.database, service.name
+        ),
+    )
+    .help(url.place())
+    .help("if that is what you want, add `--force`"))
 }
 
 /// All of a file, or nothing of it.

@@ -13,7 +13,7 @@ use diesel::sql_types::{Nullable, Text};
 use diesel::{Connection as _, PgConnection, RunQueryDsl as _};
 use local_postgres::Server;
 
-use super::{Folder, Run, quoted, variable};
+use super::{Folder, Run, quoted, variable, wait_until};
 
 /// A workspace in a temporary folder. Its databases go when it is dropped, unless the test failed.
 pub(crate) struct Workspace {
@@ -152,6 +152,29 @@ impl Workspace {
             &["--quiet", "--return", "--command", &shell, "/dev/null"],
         );
         given(command, line, typed)
+    }
+
+    /// Runs `cargo xtask db …`; another session holds the lock of the service's database, and changes that while the run
+    /// waits.
+    pub(crate) fn db_while_changed(&self, line: &str, service: &str, change: &str) -> Run {
+        let database = self.database(service);
+        let mut other = self.session(&database);
+        // The run's lock: "dblg", 1.
+        other
+            .batch_execute("SELECT pg_advisory_lock(1684171879, 1)")
+            .unwrap();
+        let mut child = self.start(line);
+        let polls = format!(
+            "SELECT count(*) > 0 FROM pg_stat_activity WHERE datname = '{database}' AND query LIKE '%pg_try_advisory_lock%' \
+             AND pid <> pg_backend_pid()"
+        );
+        let mut admin = self.admin();
+        wait_until(&mut child, || value(&mut admin, &polls) == "true");
+        other
+            .batch_execute(&format!("{change}; SELECT pg_advisory_unlock_all()"))
+            .unwrap();
+        drop(other);
+        Run::from(child.wait_with_output().unwrap(), line)
     }
 
     /// Starts `cargo xtask db …` and does not wait for it.
