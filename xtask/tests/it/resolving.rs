@@ -127,3 +127,34 @@ fn an_invalid_index_is_not_applied_and_what_is_said_the_other_way_is_kept() {
         .exits(0)
         .says("resolved: it is still applied");
 }
+
+#[test]
+fn what_another_program_has_said_since_is_not_said_again() {
+    let workspace = Workspace::with(&["arc"]);
+    let up = "CREATE INDEX CONCURRENTLY by_note ON arc_items (note);";
+    workspace.db("create").exits(0);
+    workspace.db("migrate").exits(0);
+    workspace.migration_without_transaction("arc", X, up, "DROP INDEX CONCURRENTLY by_note;");
+    let history = [
+        (
+            "up",
+            "INSERT INTO __diesel_schema_migrations VALUES ('20260103000000')",
+            "it is applied",
+        ),
+        (
+            "down",
+            "DELETE FROM __diesel_schema_migrations WHERE version = '20260103000000'",
+            "it is not applied",
+        ),
+    ];
+    for (direction, change, state) in history {
+        interrupt(&workspace, direction, change);
+        for answer in ["--applied", "--reverted"] {
+            workspace
+                .db(&format!("resolve arc 20260103000000 {answer}"))
+                .exits(2)
+                .says("nothing to resolve")
+                .says(state);
+        }
+    }
+}
