@@ -50,24 +50,42 @@ impl Doomed {
         }
     }
 
+    /// Every byte of a service's database.
+    fn dump(&self, service: &str) -> String {
+        let url = self.workspace.url(&self.workspace.database(service));
+        self.programs.dump(&url, &["--create"])
+    }
+
     /// Every byte of both databases.
     fn whole(&self) -> String {
-        let databases = ["arc", "one"].map(|service| self.workspace.database(service));
-        let urls = databases.map(|database| self.workspace.url(&database));
-        urls.map(|url| self.programs.dump(&url, &["--create"]))
-            .concat()
+        ["arc", "one"].map(|service| self.dump(service)).concat()
+    }
+
+    /// What takes a part of `arc` only is refused, too, and says `why`; `yes` is how it is confirmed.
+    #[track_caller]
+    fn refuses_a_part(&self, yes: &str, why: &str) {
+        let before = self.whole();
+        for verb in ["revert", "redo"] {
+            self.workspace
+                .db(&format!("{verb} arc {yes}"))
+                .exits(7)
+                .says(why);
+            assert_eq!(self.whole(), before);
+        }
     }
 
     /// Each command, run with `run`, is refused as not confirmed and says `why`; nothing changes.
     #[track_caller]
     fn refuses(&self, why: &str, run: impl Fn(&str, &str) -> Run) {
-        let before = self.whole();
+        let (arc, one) = (self.dump("arc"), self.dump("one"));
         for (line, service) in commands(&self.backup) {
             run(&line, &self.workspace.database(service))
                 .exits(7)
                 .says(why);
-            assert_eq!(self.whole(), before, "{line}");
+            let before = if service == "arc" { &arc } else { &one };
+            assert_eq!(self.dump(service), *before, "{line}");
         }
+        assert_eq!(self.whole(), arc + &one);
         assert_eq!(self.workspace.list("backups/arc"), [self.backup.as_str()]);
     }
 
@@ -131,16 +149,8 @@ fn nothing_goes_elsewhere_without_force() {
     doomed.refuses("there is no terminal", |line, _| {
         workspace.db(&format!("{line} --force"))
     });
-    // Nor a part of what there is.
-    let before = doomed.whole();
-    let arc = workspace.database("arc");
-    for verb in ["revert", "redo"] {
-        workspace
-            .db(&format!("{verb} arc"))
-            .exits(7)
-            .says("which is not on this machine");
-        assert_eq!(doomed.whole(), before);
-    }
+    doomed.refuses_a_part("", "which is not on this machine");
+    let (arc, before) = (workspace.database("arc"), doomed.whole());
     workspace
         .db(&format!("revert arc --force --yes {arc}"))
         .exits(0);
@@ -170,15 +180,8 @@ fn nothing_goes_that_is_protected() {
     doomed.refuses("there is no terminal", |line, _| {
         workspace.db(&format!("{line} --force"))
     });
-    let before = doomed.whole();
     let arc = workspace.database("arc");
-    for verb in ["revert", "redo"] {
-        workspace
-            .db(&format!("{verb} arc --yes {arc}"))
-            .exits(7)
-            .says("which is protected");
-        assert_eq!(doomed.whole(), before);
-    }
+    doomed.refuses_a_part(&format!("--yes {arc}"), "which is protected");
     // A backup from before does not take it away.
     workspace
         .db(&format!(

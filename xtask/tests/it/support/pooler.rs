@@ -2,8 +2,10 @@
 //! of the first, one query at a time. That is what PgBouncer does in transaction mode with one server connection.
 
 use std::io::{Read as _, Result, Write as _};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::sync::{Arc, Mutex};
+
+use super::proxy::in_front_of;
 
 /// The pooler; its threads end with the test's process.
 pub(crate) struct Pooler {
@@ -14,11 +16,7 @@ pub(crate) struct Pooler {
 impl Pooler {
     /// Starts one in front of the server of `url`.
     pub(crate) fn start(url: &str) -> Self {
-        let (front, rest) = url.rsplit_once('@').unwrap();
-        let (address, database) = rest.split_once('/').unwrap();
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let own = listener.local_addr().unwrap();
-        let server = address.to_owned();
+        let (listener, server, url) = in_front_of(url);
         std::thread::spawn(move || {
             let shared = Arc::new(Mutex::new(None));
             for client in listener.incoming().flatten() {
@@ -27,9 +25,7 @@ impl Pooler {
                 std::thread::spawn(move || serve(client, &server, &shared));
             }
         });
-        Self {
-            url: format!("{front}@{own}/{database}"),
-        }
+        Self { url }
     }
 }
 

@@ -22,11 +22,7 @@ pub(crate) struct Proxy {
 impl Proxy {
     /// Starts one in front of the server of `url`.
     pub(crate) fn start(url: &str, link: Link) -> Self {
-        let (front, rest) = url.rsplit_once('@').unwrap();
-        let (address, database) = rest.split_once('/').unwrap();
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let own = listener.local_addr().unwrap();
-        let server = address.to_owned();
+        let (listener, server, url) = in_front_of(url);
         std::thread::spawn(move || {
             for client in listener.incoming().flatten() {
                 let upstream = TcpStream::connect(&server).unwrap();
@@ -36,10 +32,18 @@ impl Proxy {
                 std::thread::spawn(move || pass(back, forth, link, true));
             }
         });
-        Self {
-            url: format!("{front}@{own}/{database}"),
-        }
+        Self { url }
     }
+}
+
+/// A listener, the address of the server of `url`, and the URL that leads to the listener instead.
+pub(super) fn in_front_of(url: &str) -> (TcpListener, String, String) {
+    let (front, rest) = url.rsplit_once('@').unwrap();
+    let (server, database) = rest.split_once('/').unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let own = listener.local_addr().unwrap();
+    let url = format!("{front}@{own}/{database}");
+    (listener, server.to_owned(), url)
 }
 
 fn pass(mut from: TcpStream, mut to: TcpStream, link: Link, is_answer: bool) -> Result<()> {
