@@ -275,3 +275,58 @@ fn a_database_that_is_protected_while_the_lock_is_waited_for_is_left_alone() {
         workspace.db("protect arc --off").exits(0);
     }
 }
+
+#[test]
+fn one_that_is_refused_keeps_all_of_them() {
+    let mut workspace = with_rows(&["arc", "cv"]);
+    let names = ["arc", "cv"].map(|service| workspace.database(service));
+    let reset = format!("reset --no-backup --yes {} --yes {}", names[0], names[1]);
+    for other in ["arc", "cv"] {
+        let database = workspace.database(other);
+        workspace.execute(&database, "UPDATE db_ledger.owner SET service = 'another'");
+        workspace
+            .db(&reset)
+            .exits(6)
+            .says("belongs to service `another`");
+        for (service, database) in ["arc", "cv"].iter().zip(&names) {
+            let note = format!("SELECT note FROM {service}_items");
+            assert_eq!(workspace.value(database, &note), "mine");
+        }
+        workspace.execute(
+            &database,
+            &format!("UPDATE db_ledger.owner SET service = '{other}'"),
+        );
+    }
+    // Nor is one that is two services'.
+    let shared = format!("{}_shared", workspace.database("any"));
+    workspace.create_database(&shared);
+    for service in ["arc", "cv"] {
+        workspace.set(&variable(service), &workspace.url(&shared));
+    }
+    workspace
+        .db(&format!("reset --no-backup --yes {shared}"))
+        .exits(6)
+        .says("one physical database");
+    let oid = format!("SELECT count(*) FROM pg_database WHERE datname = '{shared}'");
+    assert_eq!(workspace.value("postgres", &oid), "1");
+}
+
+#[test]
+fn a_seed_that_ends_its_transaction_unseen_is_told() {
+    let workspace = with_rows(&["arc"]);
+    let arc = workspace.database("arc");
+    // Where a backslash escapes, the string ends before the COMMIT, which no reading of the file alone tells.
+    workspace.execute(
+        "postgres",
+        &format!("ALTER DATABASE \"{arc}\" SET standard_conforming_strings = off"),
+    );
+    workspace.write(
+        "services/arc/seeds/1.sql",
+        r"INSERT INTO arc_items VALUES (5, 'x\''); COMMIT; --');",
+    );
+    workspace
+        .db("seed arc")
+        .exits(4)
+        .says("ended its own transaction")
+        .does_not_say("nothing of this file was kept");
+}
