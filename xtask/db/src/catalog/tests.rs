@@ -125,7 +125,10 @@ impl Database {
         let lines = text
             .lines()
             .filter(|line| !left_out.iter().any(|start| line.starts_with(start)))
-            .filter_map(|line| without_own_options(line.trim_end_matches(';')));
+            .filter_map(|line| match line.strip_suffix(';') {
+                Some(end) => Some(without_own_options(end)? + ";"),
+                None => Some(line.to_owned()),
+            });
         lines.collect::<Vec<_>>().join("\n")
     }
 }
