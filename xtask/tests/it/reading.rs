@@ -26,6 +26,7 @@ fn the_json_of_status_is_as_documented() {
             "url": format!("postgres://{user}:***@{place}"),
             "origin": "ARC_DATABASE_URL in the environment",
             "owner": "arc",
+            "protected": false,
             "current": "20260101000000",
             "applied": 1,
             "pending": ["20260102000000"],
@@ -38,6 +39,30 @@ fn the_json_of_status_is_as_documented() {
         run.stderr, "",
         "data goes to stdout, and nothing else is to be said"
     );
+}
+
+#[test]
+fn status_shows_which_database_is_protected() {
+    let workspace = Workspace::with(&["arc", "cv", "user"]);
+    workspace.db("create arc cv").exits(0);
+    workspace.db("protect cv").exits(0);
+    let run = workspace.db("status --json").exits(0);
+    let status: Value = serde_json::from_str(&run.stdout).unwrap();
+    let protected = [0, 1, 2].map(|index| status["services"][index]["protected"].clone());
+    // Of a missing database nothing is known.
+    assert_eq!(json!(protected), json!([false, true, null]));
+    let below = |of: &str| {
+        let table = workspace.db("status").exits(0).stdout;
+        let (_, below) = table.split_once(&format!("\n{of}: ")).unwrap();
+        let lines = below.lines().skip(1);
+        let lines: Vec<_> = lines.take_while(|line| line.starts_with(' ')).collect();
+        lines.join("\n")
+    };
+    let said = "protected: to destroy data in it takes `--force` and its name";
+    assert!(below("cv").contains(said), "{}", below("cv"));
+    assert!(!below("arc").contains("protected"), "{}", below("arc"));
+    workspace.db("protect cv --off").exits(0);
+    assert!(!below("cv").contains("protected"), "{}", below("cv"));
 }
 
 #[test]

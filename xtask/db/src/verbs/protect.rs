@@ -21,6 +21,9 @@ pub(crate) struct Args {
     off: bool,
 }
 
+/// What is said of a protected database.
+pub(crate) const PROTECTED: &str = "protected: to destroy data in it takes `--force` and its name";
+
 impl Args {
     /// Of a service that is to be protected.
     pub(crate) fn on(service: &str) -> Self {
@@ -48,9 +51,7 @@ fn protect(visit: Visit<'_>, protected: bool) -> Result<Outcome> {
         target,
         match (was, protected) {
             (true, true) => "already protected".to_owned(),
-            (false, true) => format!(
-                "{GOOD}protected{GOOD:#}: to destroy data in it takes `--force` and its name"
-            ),
+            (false, true) => format!("{GOOD}{PROTECTED}{GOOD:#}"),
             (true, false) => "not protected any more".to_owned(),
             (false, false) => "was not protected".to_owned(),
         },

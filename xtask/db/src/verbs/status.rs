@@ -12,6 +12,7 @@ use crate::database::state::State;
 use crate::database::target::Target;
 use crate::ui::failure::{Failure, Result};
 use crate::ui::report::{self, BAD, DIM, GOOD, NOTE, Report};
+use crate::verbs::protect::PROTECTED;
 use crate::verbs::services::Services;
 use crate::workspace::Service;
 
@@ -43,6 +44,8 @@ struct ServiceStatus {
     /// The variable, and the file if it is in one.
     origin: Option<String>,
     owner: Option<String>,
+    /// Whether `db protect` has marked it, where that is known.
+    protected: Option<bool>,
     /// The newest applied version.
     current: Option<String>,
     /// How many are applied, where that is known.
@@ -117,6 +120,7 @@ impl ServiceStatus {
             url: None,
             origin: None,
             owner: None,
+            protected: None,
             current: None,
             applied: None,
             pending: Vec::new(),
@@ -141,6 +145,7 @@ fn describe(app: &App, target: &Target<'_>, state: Option<&State>) -> ServiceSta
         url: Some(url.params.to_string()),
         origin: Some(url.origin.to_string()),
         owner: state.and_then(State::owner).map(str::to_owned),
+        protected: state.map(State::is_protected),
         current: versions.last().cloned(),
         applied: Some(versions.len()),
         pending: match state {
@@ -261,6 +266,9 @@ fn table(services: &[ServiceStatus]) -> String {
             }
             _ => format!("{}:\n", service.service),
         });
+        if service.protected == Some(true) {
+            text.push_str(&format!("  {PROTECTED}\n"));
+        }
         let lists = [
             ("pending", &service.pending),
             ("unknown", &service.unknown),
