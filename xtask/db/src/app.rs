@@ -6,6 +6,7 @@ use crate::database::guard::{self, Purpose};
 use crate::database::state::State;
 use crate::database::target::{Reader, Seen, Target, Visit};
 use crate::migrations::Migrations;
+use crate::pg::answer_timeout;
 use crate::ui::failure::{Failure, Result};
 use crate::ui::parallel;
 use crate::ui::progress::Progress;
@@ -48,6 +49,7 @@ impl App {
         let here = std::env::current_dir().map_err(|error| {
             Failure::usage(format!("failed to find the working directory: {error}"))
         })?;
+        answer_timeout().map_err(Failure::usage)?;
         let (workspace, faults) = Workspace::find_with_faults(&here)?;
         let mut unsound = faults.result().err();
         let mut faults = faults.0;

@@ -7,13 +7,15 @@
 mod child;
 mod connection;
 mod error;
+mod given;
 mod params;
 mod pipeline;
 mod quoted;
 mod raw;
+mod roots;
 mod tools;
 
-pub(crate) use connection::Connection;
+pub(crate) use connection::{Connection, answer_timeout};
 pub(crate) use error::SqlError;
 pub(crate) use params::Params;
 pub(crate) use quoted::{Ident, Literal};

@@ -32,11 +32,13 @@ impl Identity {
     /// # Errors
     /// The server's.
     pub(crate) fn read(connection: &mut Connection) -> Result<Self, SqlError> {
-        let read = connection.query_json(&sql(SYSTEM), &[]);
-        match &read {
-            Err(error) if error.sqlstate == "42501" => connection.query_json(&sql("NULL"), &[]),
-            _ => read,
-        }
+        connection.soon(|connection| {
+            let read = connection.query_json(&sql(SYSTEM), &[]);
+            match &read {
+                Err(error) if error.sqlstate == "42501" => connection.query_json(&sql("NULL"), &[]),
+                _ => read,
+            }
+        })
     }
 
     /// Whether both are one database.

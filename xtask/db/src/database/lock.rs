@@ -107,7 +107,7 @@ fn refuse_pooler(session: &mut Connection, target: &Target<'_>) -> Result<()> {
 }
 
 fn pid(session: &mut Connection) -> Result<i32, SqlError> {
-    let text = session.query_text("SELECT pg_backend_pid()", &[])?;
+    let text = session.soon(|session| session.query_text("SELECT pg_backend_pid()", &[]))?;
     Ok(text.and_then(|text| text.parse().ok()).unwrap_or_default())
 }
 
@@ -133,10 +133,12 @@ fn try_until(
     let begin = Instant::now();
     loop {
         let taken = session
-            .query_bool(
-                "SELECT pg_try_advisory_lock($1::int, $2::int)",
-                &[&class, &object],
-            )
+            .soon(|session| {
+                session.query_bool(
+                    "SELECT pg_try_advisory_lock($1::int, $2::int)",
+                    &[&class, &object],
+                )
+            })
             .map_err(|error| failed(service, &error))?;
         if taken {
             return Ok(());
@@ -167,7 +169,7 @@ fn holder(session: &mut Connection, class: &str, object: &str) -> String {
         WHERE l.locktype = 'advisory' AND l.classid = $1::oid AND l.objid = $2::oid AND l.granted
           AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())";
     session
-        .query_text(sql, &[class, object])
+        .soon(|session| session.query_text(sql, &[class, object]))
         .ok()
         .flatten()
         .unwrap_or_else(|| "another run holds it".to_owned())

@@ -191,13 +191,13 @@ fn finished<T>(
     connection: &mut Connection,
     read: impl FnOnce(&mut Connection) -> Result<T, SqlError>,
 ) -> Result<T, SqlError> {
-    connection.set_patience(true);
-    let read = read(connection);
-    if connection.in_transaction() && !connection.is_lost() {
-        connection.execute("ROLLBACK")?;
-    }
-    connection.set_patience(false);
-    read
+    connection.soon(|connection| {
+        let read = read(connection);
+        if connection.in_transaction() && !connection.is_lost() {
+            connection.execute("ROLLBACK")?;
+        }
+        read
+    })
 }
 
 /// By version: the order in which they are reverted.
@@ -227,7 +227,8 @@ impl State {
     /// The server's.
     pub(crate) fn inspect(connection: &mut Connection) -> Result<Self, SqlError> {
         let state = Self::read_any(connection)?;
-        let invalid_indexes = connection.query_json(INVALID_INDEXES, &[])?;
+        let invalid_indexes =
+            connection.soon(|connection| connection.query_json(INVALID_INDEXES, &[]))?;
         Ok(Self {
             invalid_indexes,
             ..state

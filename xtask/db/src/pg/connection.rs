@@ -84,9 +84,17 @@ impl Connection {
     pub(crate) fn query(&mut self, sql: &str, parameters: &[&str]) -> SqlResult<Rows> {
         let values = parameters.iter().map(|value| c_string(value));
         let values = values.collect::<SqlResult<Vec<_>>>()?;
-        let result = self.raw.exec_params(&c_string(sql)?, &values);
-        self.check(&result, 0)?;
-        Ok(result.rows())
+        if !self.raw.send_statement(&c_string(sql)?, &values) {
+            return Err(self.broken());
+        }
+        let (mut rows, mut failed) = (Vec::new(), None);
+        while let Some(result) = self.next()? {
+            match self.check(&result, 0) {
+                Ok(()) => rows = result.rows(),
+                Err(error) => failed = failed.or(Some(error)),
+            }
+        }
+        failed.map_or(Ok(rows), Err)
     }
 
     /// Runs one statement whose only row is one JSON value, and reads it.
@@ -142,12 +150,15 @@ impl Connection {
         setting.as_deref() == Some("on")
     }
 
-    /// Has statements of ours, which a server answers in no time, wait for an answer for a bounded time; or for ever again.
-    pub(crate) fn set_patience(&mut self, is_bounded: bool) {
-        let seconds = self.params.get("connect_timeout");
-        let seconds = seconds.and_then(|text| text.parse().ok()).unwrap_or(5);
-        let patience = || Duration::from_secs(6 * u64::max(seconds, 2));
-        self.patience = is_bounded.then(patience);
+    /// Asks something that a server answers in no time: what takes longer than [`answer_timeout`] is an error.
+    ///
+    /// # Errors
+    /// The server's, or that it did not answer.
+    pub(crate) fn soon<T>(&mut self, ask: impl FnOnce(&mut Self) -> SqlResult<T>) -> SqlResult<T> {
+        let before = self.patience.replace(patience());
+        let answer = ask(self);
+        self.patience = before;
+        answer
     }
 
     /// Why the session can write nothing, as servers say from PostgreSQL 14 on: on a standby, or by a setting.
@@ -224,7 +235,10 @@ impl Connection {
     pub(super) fn next(&self) -> SqlResult<Option<RawResult>> {
         match self.patience {
             Some(patience) if !self.raw.wait(patience) => Err(SqlError {
-                message: format!("no answer from the server within {} s", patience.as_secs()),
+                message: format!(
+                    "no answer from the server within {} s ({ANSWER_TIMEOUT} gives it more)",
+                    patience.as_secs()
+                ),
                 ..SqlError::default()
             }),
             _ => Ok(self.raw.next()),
@@ -273,6 +287,31 @@ impl Connection {
     }
 }
 
+/// The variable that says how many seconds [`answer_timeout`] is.
+const ANSWER_TIMEOUT: &str = "DB_ANSWER_TIMEOUT";
+
+/// How long an answer to a question of ours is waited for; half a minute, unless the environment says something else.
+/// Migrations take the time that they take.
+///
+/// # Errors
+/// The variable holds no number of seconds.
+pub(crate) fn answer_timeout() -> Result<Duration, String> {
+    let Ok(text) = std::env::var(ANSWER_TIMEOUT) else {
+        return Ok(PATIENCE);
+    };
+    let seconds = text.parse().ok().filter(|seconds: &u32| *seconds > 0);
+    let seconds = seconds
+        .ok_or_else(|| format!("{ANSWER_TIMEOUT} is `{text}`, which is no number of seconds"))?;
+    Ok(Duration::from_secs(seconds.into()))
+}
+
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// As [`answer_timeout`], where it is known to be one.
+fn patience() -> Duration {
+    answer_timeout().unwrap_or(PATIENCE)
+}
+
 /// What libpq is given: the settings, and what they leave open.
 fn settings(params: &Params) -> Result<Vec<(CString, CString)>, String> {
     let connect_timeout = std::env::var("PGCONNECT_TIMEOUT").unwrap_or_else(|_| "5".to_owned());
@@ -294,6 +333,13 @@ fn settings(params: &Params) -> Result<Vec<(CString, CString)>, String> {
             settings.push((key.to_owned(), value.to_owned()));
         }
     }
+    c_strings(settings)
+}
+
+/// The settings as libpq takes them.
+pub(super) fn c_strings(
+    settings: Vec<(String, String)>,
+) -> Result<Vec<(CString, CString)>, String> {
     let c_string = |text: String| CString::new(text).map_err(|_| "a setting contains a NUL byte");
     let settings = settings
         .into_iter()

@@ -59,7 +59,7 @@ impl Connection {
                 let sent = complete + ahead.len();
                 bytes_ahead += sql.count_bytes();
                 // The server keeps its answers until it is asked for them; without one, we would not send on.
-                let is_sent = self.raw.send_statement(sql)
+                let is_sent = self.raw.send_statement(sql, &[])
                     && match to_send.len() {
                         0 => self.raw.sync(),
                         _ if sent < told || bytes_ahead >= AHEAD => self.raw.request_flush(),

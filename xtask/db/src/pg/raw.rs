@@ -103,12 +103,12 @@ impl Raw {
         !matches!(status, Status::PQTRANS_IDLE | Status::PQTRANS_UNKNOWN)
     }
 
-    /// Runs one statement with text parameters, by the extended protocol.
-    pub(super) fn exec_params(&self, sql: &CStr, values: &[CString]) -> RawResult {
+    /// Sends one statement with text parameters, by the extended protocol; `false` where the connection is broken.
+    pub(super) fn send_statement(&self, sql: &CStr, values: &[CString]) -> bool {
         let pointers: Vec<_> = values.iter().map(|value| value.as_ptr()).collect();
         // SAFETY: as many pointers to C strings as said, which outlive the call; text format everywhere.
-        RawResult(unsafe {
-            pq_sys::PQexecParams(
+        unsafe {
+            pq_sys::PQsendQueryParams(
                 self.conn,
                 sql.as_ptr(),
                 // More than 65535 are refused by libpq.
@@ -118,31 +118,14 @@ impl Raw {
                 ptr::null(),
                 ptr::null(),
                 0,
-            )
-        })
+            ) == 1
+        }
     }
 
     /// Sends a string of any number of statements, by the simple protocol; `false` where the connection is broken.
     pub(super) fn send_string(&self, sql: &CStr) -> bool {
         // SAFETY: a live connection and a C string.
         unsafe { pq_sys::PQsendQuery(self.conn, sql.as_ptr()) == 1 }
-    }
-
-    /// Sends one statement without parameters, by the extended protocol; `false` where the connection is broken.
-    pub(super) fn send_statement(&self, sql: &CStr) -> bool {
-        // SAFETY: a live connection and a C string; no parameters, so that the arrays may be null.
-        unsafe {
-            pq_sys::PQsendQueryParams(
-                self.conn,
-                sql.as_ptr(),
-                0,
-                ptr::null(),
-                ptr::null(),
-                ptr::null(),
-                ptr::null(),
-                0,
-            ) == 1
-        }
     }
 
     /// Waits until a result is there, `patience` at most; whether there is one, or an error to read.
@@ -307,7 +290,25 @@ pub(super) fn parse_settings(text: &CStr) -> Result<Vec<(String, String)>, Strin
         unsafe { pq_sys::PQfreemem(error.cast()) };
         return Err(reason);
     }
+    // SAFETY: what libpq has just made, freed nowhere else.
+    Ok(unsafe { taken(options) })
+}
+
+/// What libpq makes of settings, the environment and a service file, without connecting; and why it would not connect.
+pub(super) fn effective(settings: &[(CString, CString)]) -> (Vec<(String, String)>, String) {
+    let raw = Raw::connect(settings);
+    // SAFETY: a connection, broken or not; what comes back is freed by `taken`.
+    let options = unsafe { taken(pq_sys::PQconninfo(raw.conn)) };
+    (options, raw.error())
+}
+
+/// # Safety
+/// Null, or options that libpq has made and nobody else frees.
+unsafe fn taken(options: *mut pq_sys::PQconninfoOption) -> Vec<(String, String)> {
     let mut settings = Vec::new();
+    if options.is_null() {
+        return settings;
+    }
     let mut option = options;
     // SAFETY: libpq's array ends with an entry whose keyword is null.
     unsafe {
@@ -319,7 +320,18 @@ pub(super) fn parse_settings(text: &CStr) -> Result<Vec<(String, String)>, Strin
         }
         pq_sys::PQconninfoFree(options);
     }
-    Ok(settings)
+    settings
+}
+
+/// The file and the folder in which the OpenSSL that is built in looks for the authorities that it trusts.
+pub(super) fn default_roots() -> [Option<String>; 2] {
+    // SAFETY: C strings that OpenSSL keeps for ever.
+    unsafe {
+        [
+            text_of(openssl_sys::X509_get_default_cert_file()),
+            text_of(openssl_sys::X509_get_default_cert_dir()),
+        ]
+    }
 }
 
 /// # Safety

@@ -1,7 +1,6 @@
 //! Where a service's URL comes from, and a type that can't show its password.
 
 use std::path::Path;
-use std::time::{Duration, Instant};
 
 use service_url::Origin;
 
@@ -10,6 +9,9 @@ use crate::ui::failure::{Failure, Kind, Result};
 use crate::workspace::dotenv::Dotenv;
 use crate::workspace::fault::Fault;
 use crate::workspace::{Service, Workspace};
+
+/// How libpq ends its message about an address that did not answer in time.
+const TIMED_OUT: &str = "timeout expired";
 
 /// The URL of one service's database, and where it came from.
 #[derive(Debug, Clone)]
@@ -91,16 +93,11 @@ impl DatabaseUrl {
                 .help(format!("the form is {}=postgres://user:password@host:5432/database", origin.variable))
                 .help("in a password, write @ as %40, : as %3A, / as %2F, % as %25, # as %23, ? as %3F, a space as %20")
         })?;
-        let Some(database) = params
-            .get("dbname")
-            .filter(|name| !name.is_empty())
-            .map(str::to_owned)
-            .or_else(|| {
-                std::env::var("PGDATABASE")
-                    .ok()
-                    .filter(|name| !name.is_empty())
-            })
-        else {
+        let params = params.completed().map_err(|reason| {
+            Failure::usage(format!("{origin} can't be used: {reason}"))
+                .help(format!("the URL is {params}"))
+        })?;
+        let Some(database) = params.get("dbname").map(str::to_owned) else {
             return Err(
                 Failure::usage(format!("{origin} names no database: {params}")).help(
                     "end the URL with the name of the database: postgres://user@host:5432/database",
@@ -108,7 +105,7 @@ impl DatabaseUrl {
             );
         };
         Ok(Self {
-            params: params.with("dbname", &database),
+            params,
             origin,
             database,
         })
@@ -142,13 +139,12 @@ impl DatabaseUrl {
     /// # Errors
     /// libpq's reason.
     pub(crate) fn open(&self) -> Result<Option<Connection>, String> {
-        let begin = Instant::now();
         let reason = match Connection::open(&self.params) {
             Ok(connection) => return Ok(Some(connection)),
             Err(reason) => reason,
         };
-        // Where nothing answered until the time was up, nothing is asked again. A slow answer is an answer.
-        if begin.elapsed() >= self.patience() {
+        // Where the last address did not answer, nothing is asked again. A slow answer is an answer.
+        if reason.ends_with(TIMED_OUT) {
             return Err(reason);
         }
         match self.exists() {
@@ -156,17 +152,6 @@ impl DatabaseUrl {
             // Perhaps it was created just now.
             Ok(true) => Connection::open(&self.params).map(Some),
             Err(_) => Err(reason),
-        }
-    }
-
-    /// How long libpq waits for one address; 0 is for ever.
-    fn patience(&self) -> Duration {
-        let given = self.params.get("connect_timeout").map(str::to_owned);
-        let given = given.or_else(|| std::env::var("PGCONNECT_TIMEOUT").ok());
-        match given.and_then(|text| text.parse().ok()) {
-            Some(0) => Duration::MAX,
-            Some(seconds) => Duration::from_secs(seconds),
-            None => Duration::from_secs(5),
         }
     }
 
@@ -187,11 +172,9 @@ impl DatabaseUrl {
     /// Nothing on the server answers.
     pub(crate) fn exists(&self) -> Result<bool, String> {
         let mut server = self.connect_server()?;
+        let sql = "SELECT EXISTS (SELECT FROM pg_database WHERE datname = $1)";
         server
-            .query_bool(
-                "SELECT EXISTS (SELECT FROM pg_database WHERE datname = $1)",
-                &[&self.database],
-            )
+            .soon(|server| server.query_bool(sql, &[&self.database]))
             .map_err(|error| error.to_string())
     }
 

@@ -11,9 +11,11 @@ const LIBRARY: &str = r#"
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 static void note(const char *call, const char *from, const char *to) {
@@ -34,6 +36,16 @@ int fsync(int fd) {
 int rename(const char *from, const char *to) {
     note("rename", from, to);
     return ((int (*)(const char *, const char *))dlsym(RTLD_NEXT, "rename"))(from, to);
+}
+
+int setsockopt(int fd, int level, int name, const void *value, socklen_t length) {
+    if (level == IPPROTO_TCP && length == sizeof(int)) {
+        char option[32], number[32];
+        snprintf(option, sizeof option, "%d", name);
+        snprintf(number, sizeof number, "%d", *(const int *)value);
+        note("setsockopt", option, number);
+    }
+    return ((int (*)(int, int, int, const void *, socklen_t))dlsym(RTLD_NEXT, "setsockopt"))(fd, level, name, value, length);
 }
 
 int unlink(const char *path) {
@@ -80,11 +92,27 @@ impl Calls {
 
     /// `fsync`, `rename` or `unlink`, each with its paths, in order. The `unlink` of a path that ends in `FAILS` fails.
     pub(crate) fn all(&self) -> Vec<(String, PathBuf, PathBuf)> {
+        let calls = self.lines().into_iter();
+        calls
+            .filter(|[call, ..]| call != "setsockopt")
+            .map(|[call, from, to]| (call, from.into(), to.into()))
+            .collect()
+    }
+
+    /// The options of TCP that were set, by their numbers in `<netinet/tcp.h>`, with their values.
+    pub(crate) fn tcp_options(&self) -> Vec<(i32, i32)> {
+        let calls = self.lines().into_iter();
+        calls
+            .filter(|[call, ..]| call == "setsockopt")
+            .map(|[_, option, value]| (option.parse().unwrap(), value.parse().unwrap()))
+            .collect()
+    }
+
+    fn lines(&self) -> Vec<[String; 3]> {
         let text = std::fs::read_to_string(&self.log).unwrap();
         let call = |line: &str| {
             let mut parts = line.split('\t');
-            let mut part = || parts.next().unwrap().to_owned();
-            (part(), part().into(), part().into())
+            [(); 3].map(|()| parts.next().unwrap().to_owned())
         };
         text.lines().map(call).collect()
     }

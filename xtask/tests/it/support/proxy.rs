@@ -7,10 +7,12 @@ use std::time::Duration;
 /// What a link does to what goes through it.
 #[derive(Clone, Copy)]
 pub(crate) enum Link {
-    /// Each way takes that long.
-    Slow(Duration),
+    /// The server's first answer takes that long.
+    SlowLogin(Duration),
     /// Nothing of the server comes through after its first `ReadyForQuery`; the link stays open.
     SilentAfterLogin,
+    /// What the client sends does not arrive from the first request on that has this text; the link stays open.
+    SilentFrom(&'static str),
 }
 
 /// The link; its threads end with the test's process.
@@ -48,19 +50,31 @@ pub(super) fn in_front_of(url: &str) -> (TcpListener, String, String) {
 
 fn pass(mut from: TcpStream, mut to: TcpStream, link: Link, is_answer: bool) -> Result<()> {
     let mut bytes = vec![0; 64 * 1024];
+    let mut is_first = true;
     loop {
         let length = from.read(&mut bytes)?;
         if length == 0 {
             return to.shutdown(std::net::Shutdown::Write);
         }
-        if let Link::Slow(delay) = link {
-            std::thread::sleep(delay);
+        let has = |text: &str| {
+            let mut parts = bytes[..length].windows(text.len());
+            parts.any(|part| part == text.as_bytes())
+        };
+        match link {
+            Link::SlowLogin(delay) if is_answer && is_first => std::thread::sleep(delay),
+            Link::SilentFrom(text) if !is_answer && has(text) => silent(),
+            _ => {}
         }
+        is_first = false;
         to.write_all(&bytes[..length])?;
         let is_ready = bytes[..length].ends_with(b"Z\0\0\0\x05I");
         if matches!(link, Link::SilentAfterLogin) && is_answer && is_ready {
-            // Longer than any test.
-            std::thread::sleep(Duration::from_secs(600));
+            silent();
         }
     }
+}
+
+/// Keeps both streams of the caller open for longer than any test.
+fn silent() {
+    std::thread::sleep(Duration::from_secs(600));
 }
