@@ -29,8 +29,8 @@ use app::{App, Options};
 use ui::failure::Failure;
 use ui::report::Report;
 use verbs::{
-    baseline, create, down, fix, history, migrate, new, protect, redo, reset, restore, revert,
-    schema, seed, status, up, wait,
+    baseline, create, down, fix, history, migrate, new, protect, psql, redo, reset, restore,
+    revert, schema, seed, status, up, url, wait,
 };
 
 /// Create, migrate and look at the databases of the services
@@ -53,6 +53,8 @@ enum Verb {
     Redo(redo::Args),
     Status(status::Args),
     History(history::Args),
+    Psql(psql::Args),
+    Url(url::Args),
     Baseline(baseline::Args),
     Backup(verbs::backup::Args),
     Restore(restore::Args),
@@ -96,6 +98,8 @@ fn call(app: App, verb: &Verb) -> Result<Report, Vec<Failure>> {
         Verb::Redo(args) => redo::run(&app, args),
         Verb::Status(args) => status::run(&app, args),
         Verb::History(args) => history::run(&app, args),
+        Verb::Psql(args) => psql::run(&app, args),
+        Verb::Url(args) => url::run(&app, args),
         Verb::Baseline(args) => baseline::run(&app, args),
         Verb::Backup(args) => verbs::backup::run(&app, args),
         Verb::Restore(args) => restore::run(&app, args),

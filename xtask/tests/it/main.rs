@@ -19,6 +19,7 @@ mod main_job;
 mod names;
 mod passwords;
 mod plain_diesel;
+mod psql;
 mod reading;
 mod readme;
 mod resolving;

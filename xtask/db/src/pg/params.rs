@@ -134,52 +134,62 @@ impl Params {
     }
 }
 
-impl fmt::Display for Params {
-    /// A URL that `psql` would take, but for its password.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let part = |text| utf8_percent_encode(text, URL_PART);
-        f.write_str("postgres://")?;
-        if let Some(user) = self.get("user") {
-            write!(f, "{}", part(user))?;
-        }
-        if !self.secrets.is_empty() {
-            f.write_str(":***")?;
-        }
-        if self.get("user").is_some() || !self.secrets.is_empty() {
-            f.write_str("@")?;
-        }
+impl Params {
+    /// A URL that `psql` and most other tools take, password included: for standard output only.
+    pub(crate) fn revealed(&self) -> String {
+        let password = self.get("password").filter(|text| !text.is_empty());
+        self.rendered(
+            password.map(|text| utf8_percent_encode(text, URL_PART).to_string()),
+            |_| true,
+        )
+    }
+
+    /// A URL with `password` as it is to be shown, and with those of the other settings that are `shown`.
+    fn rendered(&self, password: Option<String>, shown: impl Fn(&str) -> bool) -> String {
+        let part = |text| utf8_percent_encode(text, URL_PART).to_string();
+        let mut url = "postgres://".to_owned();
+        let user = self.get("user").map(part);
+        let login = (user.is_some() || password.is_some()).then(|| {
+            let password = password.map(|password| format!(":{password}"));
+            user.unwrap_or_default() + &password.unwrap_or_default() + "@"
+        });
+        url.extend(login);
         let hosts: Vec<_> = self.get("host").unwrap_or_default().split(',').collect();
         let ports: Vec<_> = self.get("port").unwrap_or_default().split(',').collect();
         for (index, host) in hosts.iter().enumerate() {
             if index > 0 {
-                f.write_str(",")?;
+                url.push(',');
             }
-            match host.contains(':') {
-                true => write!(f, "[{host}]")?,
-                false => write!(f, "{}", part(host))?,
-            }
+            url.push_str(&match host.contains(':') {
+                true => format!("[{host}]"),
+                false => part(host),
+            });
             match ports.get(if ports.len() == 1 { 0 } else { index }) {
-                Some(port) if !port.is_empty() => write!(f, ":{port}")?,
+                Some(port) if !port.is_empty() => url.push_str(&format!(":{port}")),
                 _ => {}
             }
         }
         if let Some(database) = self.get("dbname") {
-            write!(f, "/{}", part(database))?;
+            url.push_str(&format!("/{}", part(database)));
         }
-        let shown = ["user", "host", "port", "dbname"];
+        let inside = ["user", "password", "host", "port", "dbname"];
         let rest = self
             .settings
             .iter()
-            .filter(|(key, _)| !shown.contains(&key.as_str()) && !is_secret(key));
+            .filter(|(key, _)| !inside.contains(&key.as_str()) && shown(key));
         for (index, (key, value)) in rest.enumerate() {
-            write!(
-                f,
-                "{}{key}={}",
-                if index == 0 { '?' } else { '&' },
-                part(value)
-            )?;
+            let separator = if index == 0 { '?' } else { '&' };
+            url.push_str(&format!("{separator}{key}={}", part(value)));
         }
-        Ok(())
+        url
+    }
+}
+
+impl fmt::Display for Params {
+    /// A URL that `psql` would take, but for its password.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let password = (!self.secrets.is_empty()).then(|| "***".to_owned());
+        f.write_str(&self.rendered(password, |key| !is_secret(key)))
     }
 }
 

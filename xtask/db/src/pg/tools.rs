@@ -23,7 +23,7 @@ const USUAL: [&str; 8] = [
     "/Applications/Postgres.app/Contents/Versions/*/bin",
 ];
 
-/// `pg_dump` or `pg_restore`.
+/// `pg_dump`, `pg_restore` or `psql`.
 #[derive(Debug, Clone)]
 pub(crate) struct Tool {
     place: Place,
@@ -73,6 +73,20 @@ impl Tool {
         Self::find("pg_dump", server, params).or_else(|_| {
             let major = server / 10_000 * 10_000;
             Self::find("pg_dump", major, params)
+        })
+    }
+
+    /// A program that a person sits at: of the server's major version or the nearest newer one, or else the newest that there
+    /// is, which knows less than the server but works.
+    ///
+    /// # Errors
+    /// There is none; with what to install.
+    pub(crate) fn for_person(name: &'static str, server: i32, params: &Params) -> Result<Self> {
+        let major = server / 10_000 * 10_000;
+        Self::find(name, major, params).or_else(|failure| {
+            let found = folders().into_iter();
+            let found = found.filter_map(|folder| Self::in_folder(folder, name));
+            found.max_by_key(|tool| tool.number).ok_or(failure)
         })
     }
 

@@ -21,6 +21,8 @@ pub(crate) struct Report {
     pub(crate) failures: Vec<Failure>,
     /// Whether there is something to look at, for the exit code.
     pub(crate) findings: bool,
+    /// That of a program which was run in our place, unless something failed.
+    pub(crate) exit_code: Option<u8>,
 }
 
 impl Report {
@@ -58,7 +60,8 @@ impl Report {
         }
         let worst = failures().map(|failure| failure.kind).max();
         let worst = worst.or(self.findings.then_some(Kind::Findings));
-        ExitCode::from(worst.map_or(0, |kind| kind as u8))
+        let of_program = self.exit_code.unwrap_or_default();
+        ExitCode::from(worst.map_or(of_program, |kind| kind as u8))
     }
 }
 

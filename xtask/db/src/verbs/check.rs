@@ -107,6 +107,7 @@ pub(crate) fn run(app: &App, args: &Args) -> Result<Report, Vec<Failure>> {
         data,
         findings: !findings.is_empty(),
         failures: found.failures,
+        ..Report::default()
     })
 }
 

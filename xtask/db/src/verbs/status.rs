@@ -108,6 +108,7 @@ pub(crate) fn run(app: &App, args: &Args) -> Result<Report, Vec<Failure>> {
         data,
         failures,
         findings: findings && args.exit_code,
+        ..Report::default()
     })
 }
 

@@ -144,14 +144,19 @@ impl Workspace {
 
     /// Runs `cargo xtask db …` at a terminal of its own, where a person types this: util-linux's `script` makes it.
     pub(crate) fn db_at_terminal(&self, line: &str, typed: &str) -> Run {
+        given(self.at_terminal(line), line, typed)
+    }
+
+    /// As [`db_at_terminal`](Self::db_at_terminal), for a person who waits for what they see before they type.
+    pub(crate) fn start_at_terminal(&self, line: &str) -> Child {
+        piped(self.at_terminal(line))
+    }
+
+    fn at_terminal(&self, line: &str) -> Command {
         let program = env!("CARGO_BIN_EXE_xtask");
-        let shell = format!("'{program}' db {line}");
-        let command = Command::new("script");
-        let command = self.prepared(
-            command,
-            &["--quiet", "--return", "--command", &shell, "/dev/null"],
-        );
-        given(command, line, typed)
+        let shell = format!("exec '{program}' db {line}");
+        let arguments = ["--quiet", "--return", "--command", &shell, "/dev/null"];
+        self.prepared(Command::new("script"), &arguments)
     }
 
     /// Runs `cargo xtask db …`; another session holds the lock of the service's database, and changes that while the run
@@ -277,9 +282,13 @@ impl Drop for Workspace {
     }
 }
 
-fn given(mut command: Command, line: &str, input: &str) -> Run {
+fn piped(mut command: Command) -> Child {
     let pipes = command.stdin(Stdio::piped()).stdout(Stdio::piped());
-    let mut child = pipes.stderr(Stdio::piped()).spawn().unwrap();
+    pipes.stderr(Stdio::piped()).spawn().unwrap()
+}
+
+fn given(command: Command, line: &str, input: &str) -> Run {
+    let mut child = piped(command);
     // It may have ended without reading.
     let _ = child.stdin.as_mut().unwrap().write_all(input.as_bytes());
     Run::from(child.wait_with_output().unwrap(), line)

@@ -1,8 +1,9 @@
 //! Runs one of PostgreSQL's programs, without a password on its command line.
 
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::io::{BufRead as _, BufReader, IsTerminal as _, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use anyhow::Context as _;
@@ -84,45 +85,49 @@ impl Tool {
             .with_context(|| format!("failed to read what {} writes: it is not UTF-8", self.name))
     }
 
-    /// Its command line. The file that is given must outlive the run.
+    /// Runs it on a database with our own input and output, and waits for it to end; gives its exit code. Ctrl-C is its
+    /// affair: psql cancels a statement by it.
+    ///
+    /// # Errors
+    /// It can't be run.
+    pub(crate) fn run_for_person(
+        &self,
+        params: &Params,
+        arguments: &[String],
+    ) -> anyhow::Result<u8> {
+        let at_terminal = std::io::stdin().is_terminal() && std::io::stdout().is_terminal();
+        let tty: &[_] = if at_terminal { &["--tty"] } else { &[] };
+        let (mut command, secrets) = self.on_database(params, tty)?;
+        command.args(arguments);
+        #[cfg(unix)]
+        signal_hook::flag::register(signal_hook::consts::SIGINT, Arc::default())
+            .context("failed to leave Ctrl-C to the program")?;
+        let status = command
+            .status()
+            .with_context(|| format!("failed to run {}", self.name))?;
+        drop(secrets);
+        #[cfg(unix)]
+        if let Some(signal) = std::os::unix::process::ExitStatusExt::signal(&status) {
+            // As shells say it.
+            return Ok(u8::try_from(128 + signal).unwrap_or(u8::MAX));
+        }
+        Ok(u8::try_from(status.code().unwrap_or(1)).unwrap_or(u8::MAX))
+    }
+
+    /// Its command line for work of ours. The file that is given must outlive the run.
     fn command(
         &self,
         params: &Params,
         work: &Work<'_>,
     ) -> anyhow::Result<(Command, Option<SecretFile>)> {
-        let (mut command, child) = match &self.place {
-            Place::Folder(folder) => (Command::new(folder.join(self.name)), params.for_child()),
-            Place::Container { id, port } => {
-                let mut command = Command::new("docker");
-                command.args(["exec", "--interactive", "--env", "PGPASSWORD"]);
-                command.args([
-                    "--env",
-                    "LC_ALL=C",
-                    "--env",
-                    "PG_COLOR=never",
-                    id,
-                    self.name,
-                ]);
-                let inside = params.without("service");
-                let inside = inside.with("hostaddr", "127.0.0.1").with("port", port);
-                (command, inside.for_child())
-            }
-        };
-        let child = child.map_err(anyhow::Error::msg)?;
-        command.arg("--no-password");
-        command.arg("--dbname").arg(child.conninfo.trim_end());
+        let in_english = ["--env", "LC_ALL=C", "--env", "PG_COLOR=never"];
+        let (mut command, secrets) = self.on_database(params, &in_english)?;
         command.args(&work.arguments).stdin(Stdio::null());
         // A dump is in the encoding of its database; messages are read by us.
         command
             .env_remove("PGCLIENTENCODING")
             .env("LC_ALL", "C")
             .env("PG_COLOR", "never");
-        command.envs(
-            child
-                .password
-                .iter()
-                .map(|password| ("PGPASSWORD", password)),
-        );
         match (&self.place, work.restores) {
             (_, None) => {}
             (Place::Folder(_), Some((dump, jobs))) => {
@@ -135,6 +140,35 @@ impl Tool {
                 command.stdin(dump);
             }
         }
+        Ok((command, secrets))
+    }
+
+    /// The program on a database, the password in the environment; `options` are those of `docker exec`.
+    fn on_database(
+        &self,
+        params: &Params,
+        options: &[&str],
+    ) -> anyhow::Result<(Command, Option<SecretFile>)> {
+        let (mut command, child) = match &self.place {
+            Place::Folder(folder) => (Command::new(folder.join(self.name)), params.for_child()),
+            Place::Container { id, port } => {
+                let mut command = Command::new("docker");
+                command.args(["exec", "--interactive", "--env", "PGPASSWORD"]);
+                command.args(options).args([id, self.name]);
+                let inside = params.without("service");
+                let inside = inside.with("hostaddr", "127.0.0.1").with("port", port);
+                (command, inside.for_child())
+            }
+        };
+        let child = child.map_err(anyhow::Error::msg)?;
+        command.arg("--no-password");
+        command.arg("--dbname").arg(child.conninfo.trim_end());
+        command.envs(
+            child
+                .password
+                .iter()
+                .map(|password| ("PGPASSWORD", password)),
+        );
         if child.service.is_empty() {
             return Ok((command, None));
         }

@@ -1,0 +1,23 @@
+//! `db url`: a service's URL, for other tools.
+
+use crate::app::App;
+use crate::ui::failure::{Failure, Result};
+use crate::ui::report::Report;
+
+/// Print the URL of a service's database, password included, for other tools
+///
+/// Only to standard output, and nothing else with it: `DATABASE_URL=$(cargo xtask db url arc) diesel print-schema`. The
+/// server is not asked.
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// The service
+    service: String,
+}
+
+pub(crate) fn run(app: &App, args: &Args) -> Result<Report, Vec<Failure>> {
+    let targets = app.targets_to_write(std::slice::from_ref(&args.service))?;
+    let urls = targets.iter().map(|target| target.url.params.revealed());
+    Ok(Report::data(
+        urls.map(|url| format!("{url}\n")).collect::<String>(),
+    ))
+}
