@@ -1,6 +1,7 @@
 //! Create, migrate, and again: the main job.
 
-use crate::support::{Run, Workspace, quoted};
+use crate::scripts::psql;
+use crate::support::{Run, Workspace};
 
 #[test]
 fn every_service_gets_its_own_database_and_a_second_run_changes_nothing() {
@@ -114,30 +115,11 @@ fn the_printed_scripts_do_what_the_commands_do() {
     let database = workspace.database("arc");
     let create = workspace.db("create --sql").exits(0).stdout;
     assert!(!workspace.exists(&database), "only printed");
-    let connect = format!("\\connect {}\n", quoted(&database));
-    let (first, second) = create
-        .split_once(&connect)
-        .expect("connects to the new database");
-    let run = |database: &str, script: &str| {
-        // psql's own commands are for psql; each statement outside of a transaction is sent by itself.
-        let script: String = script
-            .lines()
-            .filter(|line| !line.starts_with('\\'))
-            .map(|line| format!("{line}\n"))
-            .collect();
-        let (before, after) = script
-            .split_once("CREATE INDEX CONCURRENTLY")
-            .unwrap_or((&script, ""));
-        workspace.execute(database, before);
-        if let Some((index, after)) = after.split_once("\n;\n") {
-            workspace.execute(database, &format!("CREATE INDEX CONCURRENTLY{index}"));
-            workspace.execute(database, after);
-        }
-    };
-    run("postgres", first);
-    run(&database, second);
+    let url = workspace.admin_url();
+    psql(&workspace, &url, &create, "UTF8").exits(0);
     workspace.db("create").exits(0).says("exists");
-    run(&database, &workspace.db("migrate --sql").exits(0).stdout);
+    let migrate = workspace.db("migrate --sql").exits(0).stdout;
+    psql(&workspace, &url, &migrate, "UTF8").exits(0);
     workspace.db("status --exit-code").exits(0);
     workspace
         .db("migrate")

@@ -1,6 +1,7 @@
 //! Roles that may do little, or whose settings are odd: refused before anything is written, with the remedy.
 
-use crate::support::{Workspace, quoted};
+use crate::scripts::psql;
+use crate::support::{Run, Workspace, quoted};
 
 /// A service whose role is not a superuser. The role goes when this is dropped, with all that it owns.
 struct Limited {
@@ -34,6 +35,62 @@ impl Limited {
 
     fn value(&self, query: &str) -> String {
         self.workspace.value(&self.database, query)
+    }
+
+    /// A superuser's psql runs this in a database.
+    fn psql(&self, database: &str, script: &str) -> Run {
+        let url = self.workspace.url(database);
+        psql(&self.workspace, &url, script, "UTF8")
+    }
+
+    /// As [`psql`](Self::psql), what `create --sql` prints.
+    fn given_rights(&self) -> Run {
+        let script = self.workspace.db("create arc --sql").exits(0).stdout;
+        psql(
+            &self.workspace,
+            &self.workspace.admin_url(),
+            &script,
+            "UTF8",
+        )
+    }
+
+    /// The administrator has made a database with a ledger, a history and rows; the role has the table.
+    fn with_rows() -> Self {
+        let limited = Self::with("");
+        let Self {
+            workspace,
+            role,
+            database,
+        } = &limited;
+        limited.execute(&format!(
+            "CREATE DATABASE {} TEMPLATE template0",
+            quoted(database)
+        ));
+        let url = workspace.url(database);
+        let mut command = workspace.command(&["db", "migrate", "--to", "2026-01-01-000000"]);
+        Run::of(command.env("ARC_DATABASE_URL", url), "migrate").exits(0);
+        workspace.execute(
+            database,
+            &format!(
+                "INSERT INTO arc_items SELECT generate_series(1, 100); ALTER TABLE arc_items OWNER TO {role};
+                 REVOKE ALL ON SCHEMA public FROM PUBLIC; REVOKE ALL ON DATABASE {} FROM PUBLIC;
+                 GRANT CONNECT, CREATE ON DATABASE {0} TO {role}",
+                quoted(database)
+            ),
+        );
+        limited
+    }
+
+    /// The role does its work, and no row is lost.
+    fn works(&self) {
+        let Self { workspace, .. } = self;
+        workspace.db("create").exits(0).says("exists");
+        workspace.db("migrate").exits(0).says("applied 1 migration");
+        workspace.db("revert arc").exits(0);
+        workspace.db("migrate").exits(0);
+        workspace.db("protect arc").exits(0);
+        workspace.db("status --exit-code").exits(0);
+        assert_eq!(self.value("SELECT count(*) FROM arc_items"), "100");
     }
 }
 
@@ -145,5 +202,145 @@ fn the_object_that_is_denied_decides_the_help() {
     workspace.execute(database, sql.lines().next().unwrap());
     workspace.db("migrate").exits(0);
     workspace.db("revert arc").exits(0);
+    workspace.db("migrate").exits(0);
+}
+
+#[test]
+fn each_help_word_for_word_leads_to_a_role_that_may_migrate() {
+    let limited = Limited::with_rows();
+    let Limited {
+        workspace,
+        role,
+        database,
+    } = &limited;
+    let mut helped = Vec::new();
+    let done = (0..5).any(|_| {
+        let run = workspace.db("migrate --dry-run");
+        let run = if run.code == 0 {
+            workspace.db("migrate")
+        } else {
+            run
+        };
+        if run.code == 0 {
+            return true;
+        }
+        let sql = run.stderr.split_once("let an administrator run: ");
+        let (_, sql) = sql.unwrap_or_else(|| panic!("{run:?}\n{helped:#?}"));
+        let sql = sql.lines().next().unwrap().to_owned();
+        limited.psql(database, &sql).exits(0);
+        helped.push(sql);
+        false
+    });
+    assert!(done, "{helped:#?}");
+    assert_eq!(
+        helped,
+        [
+            format!(
+                "ALTER SCHEMA db_ledger OWNER TO \"{role}\"; ALTER TABLE db_ledger.owner OWNER TO \"{role}\"; ALTER TABLE db_ledger.run OWNER TO \"{role}\""
+            ),
+            format!("GRANT USAGE, CREATE ON SCHEMA \"public\" TO \"{role}\""),
+            format!(
+                "GRANT SELECT, INSERT, UPDATE, DELETE ON TABLE \"__diesel_schema_migrations\" TO \"{role}\""
+            ),
+        ]
+    );
+    workspace.db("revert arc").exits(0);
+    limited.works();
+}
+
+#[test]
+fn what_create_prints_for_an_administrator_gives_the_role_all_that_it_lacks() {
+    let limited = Limited::with_rows();
+    let Limited {
+        workspace,
+        database,
+        ..
+    } = &limited;
+    workspace
+        .db("migrate")
+        .exits(4)
+        .says("running what `cargo xtask db create arc --sql` prints, with psql");
+    limited
+        .given_rights()
+        .exits(0)
+        .says("ALTER SCHEMA db_ledger OWNER")
+        .says("GRANT USAGE, CREATE ON SCHEMA public");
+    limited.works();
+    // Where nothing is missing, nothing is changed.
+    limited.given_rights().exits(0).does_not_say("NOTICE");
+    // Nor in another service's database.
+    workspace.execute(database, "UPDATE db_ledger.owner SET service = 'cv'");
+    limited
+        .given_rights()
+        .exits(3)
+        .says("refused: this database belongs to another service");
+}
+
+#[test]
+fn a_role_without_any_right_is_given_them_where_its_search_path_leads() {
+    let mut limited = Limited::with("");
+    let (role, database) = (limited.role.clone(), limited.database.clone());
+    let name = quoted(&database);
+    limited.execute(&format!("CREATE DATABASE {name} TEMPLATE template0"));
+    limited.execute(&format!("REVOKE ALL ON DATABASE {name} FROM PUBLIC"));
+    limited
+        .workspace
+        .db("create")
+        .exits(3)
+        .says("permission denied for database")
+        .says("running what `cargo xtask db create arc --sql` prints");
+    limited.execute(&format!(
+        "ALTER ROLE {role} SET search_path = \"$user\", \"Odd, one\""
+    ));
+    // What there is is nobody's that is known.
+    limited
+        .workspace
+        .execute(&database, "CREATE TABLE stray ()");
+    limited.given_rights().exits(0);
+    let made = "SELECT to_regclass('db_ledger.owner') IS NULL";
+    assert_eq!(limited.value(made), "true");
+    limited.workspace.db("migrate").exits(6).says("`stray`");
+    limited.workspace.execute(&database, "DROP TABLE stray");
+    limited.workspace.db("migrate").exits(0);
+    let of = "SELECT relnamespace::regnamespace FROM pg_class WHERE relname = 'arc_items'";
+    assert_eq!(limited.value(of), "\"Odd, one\"");
+    // The URL's own path comes first.
+    limited.execute(&format!("DROP DATABASE {name} WITH (FORCE)"));
+    let url = limited.workspace.get("ARC_DATABASE_URL");
+    let url = format!("{url}?options=-c%20search_path%3Dapp%2Cpublic");
+    limited.workspace.set("ARC_DATABASE_URL", &url);
+    limited.given_rights().exits(0);
+    assert_eq!(limited.value("SELECT service FROM db_ledger.owner"), "arc");
+    limited.workspace.execute(&database, "CREATE SCHEMA app");
+    limited
+        .given_rights()
+        .exits(0)
+        .says("GRANT USAGE, CREATE ON SCHEMA app");
+    limited.workspace.db("migrate").exits(0);
+    assert_eq!(limited.value(of), "app");
+}
+
+#[test]
+fn a_schema_that_the_role_may_not_use_is_not_taken_for_a_missing_one() {
+    let limited = Limited::with("");
+    let Limited {
+        workspace,
+        role,
+        database,
+    } = &limited;
+    let name = quoted(database);
+    limited.execute(&format!(
+        "CREATE DATABASE {name} OWNER {role} TEMPLATE template0"
+    ));
+    workspace.execute(
+        database,
+        "REVOKE ALL ON SCHEMA public FROM PUBLIC; ALTER SCHEMA public OWNER TO CURRENT_USER",
+    );
+    workspace
+        .db("migrate")
+        .exits(2)
+        .says("has no schema that exists and that its role may use")
+        .says("cargo xtask db create arc --sql");
+    limited.given_rights().exits(0);
     workspace.db("migrate").exits(0);
 }

@@ -8,7 +8,7 @@ use local_postgres::Server;
 use crate::support::{Run, Workspace, value};
 
 /// Feeds a script to a psql that is on the server of `url`.
-fn psql(workspace: &Workspace, url: &str, script: &str, encoding: &str) -> Run {
+pub(crate) fn psql(workspace: &Workspace, url: &str, script: &str, encoding: &str) -> Run {
     workspace.write("script.sql", script);
     let file = std::fs::File::open(workspace.path("script.sql")).unwrap();
     let mut command = workspace.prepared(Command::new("psql"), &["-X", url]);

@@ -7,7 +7,8 @@ pub(super) fn remedy(error: &SqlError, role: Option<&str>) -> Option<String> {
     if error.sqlstate != "42501" {
         return None;
     }
-    let role = role.map_or_else(|| "ROLE".to_owned(), |role| Ident(role).to_string());
+    let of = role;
+    let role = named(role);
     let sql = match denied(&error.message) {
         Some(("database", name)) => format!("GRANT CREATE ON DATABASE {} TO {role}", Ident(name)),
         Some(("schema", "db_ledger") | ("table" | "sequence", "owner" | "run" | "run_id_seq")) => {
@@ -18,12 +19,10 @@ pub(super) fn remedy(error: &SqlError, role: Option<&str>) -> Option<String> {
                 tables.join("; ")
             )
         }
-        Some(("schema", name)) => {
-            format!("GRANT USAGE, CREATE ON SCHEMA {} TO {role}", Ident(name))
-        }
+        Some(("schema", name)) => return Some(on_schema(name, of)),
         Some(("table", name)) => {
             format!(
-                "GRANT SELECT, INSERT, DELETE ON TABLE {} TO {role}",
+                "GRANT SELECT, INSERT, UPDATE, DELETE ON TABLE {} TO {role}",
                 Ident(name)
             )
         }
@@ -35,7 +34,24 @@ pub(super) fn remedy(error: &SqlError, role: Option<&str>) -> Option<String> {
             );
         }
     };
-    Some(format!("let an administrator run: {sql}"))
+    Some(run(&sql))
+}
+
+/// What an administrator runs so that `role` may use a schema.
+pub(super) fn on_schema(name: &str, role: Option<&str>) -> String {
+    let role = named(role);
+    run(&format!(
+        "GRANT USAGE, CREATE ON SCHEMA {} TO {role}",
+        Ident(name)
+    ))
+}
+
+fn named(role: Option<&str>) -> String {
+    role.map_or_else(|| "ROLE".to_owned(), |role| Ident(role).to_string())
+}
+
+fn run(sql: &str) -> String {
+    format!("let an administrator run: {sql}")
 }
 
 /// The kind and the name of what is denied; `None` where the server speaks another language.
@@ -79,7 +95,7 @@ mod tests {
             ),
             (
                 "permission denied for table __diesel_schema_migrations",
-                "INSERT, DELETE ON TABLE",
+                "INSERT, UPDATE, DELETE ON TABLE",
             ),
             ("keine Berechtigung", "must be its own"),
         ] {

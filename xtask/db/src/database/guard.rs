@@ -6,8 +6,9 @@
 mod services;
 
 use crate::app::App;
+use crate::database::denied;
 use crate::database::ledger::{FORMAT, Ledger, TOOL};
-use crate::database::state::State;
+use crate::database::state::{HiddenHistory, State};
 use crate::database::target::Target;
 use crate::migrations::Migrations;
 use crate::ui::failure::{Failure, Kind, Result};
@@ -118,7 +119,21 @@ fn own_ledger(admission: &Admission<'_>) -> Result<()> {
 fn visible_history(admission: &Admission<'_>) -> Result<()> {
     let state = admission.state;
     match state.hidden_history.as_slice() {
-        [schema, ..] if !state.has_history => Err(admission
+        [hidden, ..] if !state.has_history && hidden.is_withheld => {
+            let Target { service, url, .. } = admission.target;
+            let schema = &hidden.schema;
+            Err(Failure::new(
+                Kind::Migration,
+                format!(
+                    "the role of service `{}` may not use the schema {schema} of database `{}`, which has its history of Diesel migrations",
+                    service.name, url.database
+                ),
+            )
+            .help(url.place())
+            .help(denied::on_schema(schema, url.params.get("user")))
+            .help(url.rights(service)))
+        }
+        [HiddenHistory { schema, .. }, ..] if !state.has_history => Err(admission
             .refuse(format!(
                 "refused: database `{}` has a history of Diesel migrations in the schema {schema}, which is not on the search path",
                 admission.target.url.database
@@ -135,12 +150,13 @@ fn existing_schema(admission: &Admission<'_>) -> Result<()> {
         return Ok(());
     };
     Err(Failure::usage(format!(
-        "the search path of service `{}` in database `{}`, `{path}`, has no schema that exists",
+        "the search path of service `{}` in database `{}`, `{path}`, has no schema that exists and that its role may use",
         service.name, url.database
     ))
     .help(url.place())
     .help("create its first schema there (CREATE SCHEMA … AUTHORIZATION the role of that URL), or change the search path: in the \
-           URL, with ALTER ROLE or with ALTER DATABASE"))
+           URL, with ALTER ROLE or with ALTER DATABASE")
+    .help(url.rights(service)))
 }
 
 /// Every applied version is in the service's folder.

@@ -1,11 +1,13 @@
 //! Scripts for `psql`: what the tool would run, for a database administrator.
 
+mod rights;
+
 use crate::database::books::{Books as _, LedgerBooks, create_history};
 use crate::database::fault::refuse_own_end;
 use crate::database::identity::Identity;
 use crate::database::ledger::{CREATE, FORMAT, RunKind, TOOL, UPGRADE};
 use crate::database::lock;
-use crate::database::state::State;
+use crate::database::state::{State, objects};
 use crate::database::target::Target;
 use crate::migrations::Migration;
 use crate::pg::{Ident, Literal};
@@ -13,6 +15,8 @@ use crate::sql::statements::{Script, words};
 use crate::ui::failure::Result;
 use crate::ui::report::count;
 use crate::workspace::Workspace;
+
+use rights::rights;
 
 /// Everything that `db migrate` would run.
 ///
@@ -71,8 +75,38 @@ pub(crate) fn migrate(
     Ok(sql)
 }
 
+/// What a database administrator runs for a service: the database where it is missing, the rights that the role of the URL
+/// lacks, and the stamp of its owner where nothing is in it yet. What was there stays as it is.
+pub(crate) fn create(target: &Target<'_>) -> String {
+    let Target { service, url, .. } = target;
+    let role = url.params.get("user");
+    let owner = role.map(|role| format!(" OWNER {}", Ident(role)));
+    let create = format!(
+        "CREATE DATABASE {}{} TEMPLATE template0",
+        Ident(&url.database),
+        owner.unwrap_or_default()
+    );
+    let rights = role.map(|role| rights(role, url.params.get("options")) + &set_role(role));
+    format!(
+        "-- service {}: run with psql as a role that may create databases\n\\set ON_ERROR_STOP on\n\
+         SELECT {}\nWHERE NOT EXISTS (SELECT FROM pg_database WHERE datname = {}) \\gexec\n\
+         {}{}\
+         -- What has a history or objects is for `cargo xtask db migrate` or `baseline` to judge.\n\
+         SELECT to_regclass('db_ledger.owner') IS NULL AND to_regclass('__diesel_schema_migrations') IS NULL\n    \
+             AND json_array_length({}) = 0 AS is_new \\gset\n\
+         \\if :is_new\nBEGIN;\n{}COMMIT;\n\\endif\n",
+        service.name,
+        Literal(&create),
+        Literal(&url.database),
+        head(&service.name, &url.database, None),
+        rights.unwrap_or_default(),
+        objects(),
+        claim(&service.name)
+    )
+}
+
 /// The head of a script for `psql`: goes to the database, or stops where that is not the service's own.
-pub(crate) fn head(service: &str, database: &str, role: Option<&str>) -> String {
+fn head(service: &str, database: &str, role: Option<&str>) -> String {
     let role = role.map(set_role).unwrap_or_default();
     format!(
         "\\set ON_ERROR_STOP on\n\\connect {}\n{UTF8}{role}DO $guard$\nBEGIN\n    \
@@ -155,7 +189,7 @@ fn set_role(role: &str) -> String {
 }
 
 /// The part of a script that stamps `service` as owner.
-pub(crate) fn claim(service: &str) -> String {
+fn claim(service: &str) -> String {
     format!(
         "{CREATE}{UPGRADE}INSERT INTO db_ledger.owner (service, format, tool_version) VALUES ({}, {FORMAT}, {});\n",
         Literal(service),

@@ -38,7 +38,7 @@ pub(crate) struct State {
     /// The applied versions in order, and when Diesel says they were.
     pub(crate) applied: Vec<Applied>,
     /// Schemas outside of the search path that have a bookkeeping table of Diesel's.
-    pub(crate) hidden_history: Vec<String>,
+    pub(crate) hidden_history: Vec<HiddenHistory>,
     /// Tables, views, types and functions that are there, up to twenty; not asked for where there is an owner.
     pub(crate) objects: Vec<String>,
     /// Indexes that PostgreSQL does not use, left by a failed `CREATE INDEX CONCURRENTLY`; asked for by
@@ -48,6 +48,14 @@ pub(crate) struct State {
     pub(crate) locked: bool,
     /// What our own bookkeeping says; `None` when it is not there.
     pub(crate) ledger: Option<Ledger>,
+}
+
+/// A schema with a bookkeeping table of Diesel's that the search path does not lead to.
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct HiddenHistory {
+    pub(crate) schema: String,
+    /// Whether the search path names it, and the role may not use it.
+    pub(crate) is_withheld: bool,
 }
 
 /// A row of Diesel's bookkeeping table.
@@ -63,7 +71,7 @@ pub(crate) struct Applied {
 struct Overview {
     may_identify: bool,
     history_schema: Option<String>,
-    hidden_history: Vec<String>,
+    hidden_history: Vec<HiddenHistory>,
     current_schema: Option<String>,
     search_path: String,
     has_ledger: bool,
@@ -85,7 +93,10 @@ SELECT json_build_object(
   'may_identify', has_function_privilege('pg_control_system()', 'execute'),
   'history_schema', (SELECT n.nspname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
                      WHERE c.oid = to_regclass('__diesel_schema_migrations')),
-  'hidden_history', (SELECT coalesce(json_agg(c.relnamespace::regnamespace::text), '[]') FROM pg_class c
+  'hidden_history', (SELECT coalesce(json_agg(json_build_object('schema', n.nspname, 'is_withheld',
+                       NOT has_schema_privilege(n.oid, 'USAGE') AND n.nspname IN (
+                         SELECT btrim(word, ' ' || chr(34)) FROM unnest(string_to_array(current_setting('search_path'), ',')) word))), '[]')
+                     FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
                      WHERE c.relname = '__diesel_schema_migrations' AND c.relkind = 'r' AND NOT pg_table_is_visible(c.oid)),
   'current_schema', current_schema(), 'search_path', current_setting('search_path'),
   'has_ledger', to_regclass('db_ledger.run') IS NOT NULL AND to_regclass('db_ledger.owner') IS NOT NULL
@@ -124,7 +135,7 @@ const BEGIN: &str =
 
 /// What is neither the system's, nor an extension's, nor bookkeeping; another tool's bookkeeping comes first. Below oid
 /// 16384 is only what `initdb` made (`FirstNormalObjectId` in PostgreSQL's sources): to skip it first saves 4 ms of 5.
-fn objects() -> String {
+pub(super) fn objects() -> String {
     let tools: Vec<_> = OTHER_TOOLS
         .iter()
         .map(|(table, _)| Literal(table).to_string())

@@ -145,7 +145,7 @@ impl Target<'_> {
             &error.hint,
             denied::remedy(error, self.url.params.get("user")),
         ) {
-            (_, Some(remedy)) => failure.help(remedy),
+            (_, Some(remedy)) => failure.help(remedy).help(self.url.rights(self.service)),
             (Some(hint), None) => failure.help(hint),
             (None, None) => failure,
         }

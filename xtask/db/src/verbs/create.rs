@@ -42,7 +42,7 @@ pub(crate) fn run(app: &App, args: &Args) -> Result<Report, Vec<Failure>> {
         return Ok(Report::data(
             targets
                 .iter()
-                .map(administrators)
+                .map(script::create)
                 .collect::<Vec<_>>()
                 .join("\n"),
         ));
@@ -180,20 +180,4 @@ fn not_created(target: &Target<'_>, error: &SqlError) -> Failure {
         )),
         _ => failure,
     }
-}
-
-/// The script for a database administrator.
-fn administrators(target: &Target<'_>) -> String {
-    let Target { service, url, .. } = target;
-    let role = url.params.get("user");
-    let owner = role.map(|role| format!(" OWNER {}", Ident(role)));
-    format!(
-        "-- service {}: run with psql as a role that may create databases\n\\set ON_ERROR_STOP on\n\
-         CREATE DATABASE {}{} TEMPLATE template0;\n{}BEGIN;\n{}COMMIT;\n",
-        service.name,
-        Ident(&url.database),
-        owner.unwrap_or_default(),
-        script::head(&service.name, &url.database, role),
-        script::claim(&service.name)
-    )
 }

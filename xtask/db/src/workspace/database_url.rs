@@ -198,7 +198,16 @@ impl DatabaseUrl {
         .help(format!("run `cargo xtask db create {}`", service.name))
     }
 
+    /// How a role gets all the rights that it lacks.
+    pub(crate) fn rights(&self, service: &Service) -> String {
+        format!(
+            "an administrator gives the role all that it lacks by running what `cargo xtask db create {} --sql` prints, with psql",
+            service.name
+        )
+    }
+
     pub(crate) fn unreachable(&self, service: &Service, reason: &str) -> Failure {
+        let rights = self.rights(service);
         Failure::new(
             Kind::Connect,
             format!(
@@ -208,6 +217,7 @@ impl DatabaseUrl {
         )
         .help(self.place())
         .help(match self.params.is_local() {
+            _ if reason.contains("permission denied for database") => &rights,
             true if Connection::answers(&self.params) => {
                 "the server answers, and refuses: check the role, the password and the database in that URL"
             }
