@@ -60,6 +60,11 @@ impl Changes {
         made.map(|(key, _)| key)
     }
 
+    /// The objects as they are now, where they are there.
+    pub(super) fn after(&self) -> impl Iterator<Item = (&Key, Option<&Object>)> {
+        self.0.iter().map(|(key, (_, after))| (key, after.as_ref()))
+    }
+
     /// What to tell, in the order of kind and name. Of a table that is only there before or after, the columns, indexes and
     /// so on are not listed.
     pub(crate) fn differences(&self) -> Vec<Difference> {

@@ -7,7 +7,7 @@ SELECT NULL, 'pg_operator'::regclass, o.oid, 0, 0, 0, concat_ws(' ',
     'RESTRICT ' || nullif(o.oprrest, 0)::oid::regproc, 'JOIN ' || nullif(o.oprjoin, 0)::oid::regproc,
     CASE WHEN o.oprcanmerge THEN 'MERGES' END, CASE WHEN o.oprcanhash THEN 'HASHES' END)
 FROM pg_operator o JOIN space s ON s.oid = o.oprnamespace
-WHERE NOT EXISTS (SELECT FROM member m WHERE (m.classid, m.objid) = ('pg_operator'::regclass, o.oid))
+WHERE o.oid >= 16384 AND NOT EXISTS (SELECT FROM member m WHERE (m.classid, m.objid) = ('pg_operator'::regclass, o.oid))
 
 UNION ALL -- operator families, with their operators and functions
 SELECT NULL, 'pg_opfamily'::regclass, f.oid, 0, 0, 0,
@@ -44,7 +44,7 @@ SELECT NULL, 'pg_collation'::regclass, c.oid, 0, 0, 0,
     (SELECT string_agg(key || '=' || value, ' ' ORDER BY key) FROM jsonb_each_text(to_jsonb(c)
         - 'oid' - 'collname' - 'collnamespace' - 'collowner' - 'collversion' - 'collencoding'))
 FROM pg_collation c JOIN space s ON s.oid = c.collnamespace
-WHERE NOT EXISTS (SELECT FROM member m WHERE (m.classid, m.objid) = ('pg_collation'::regclass, c.oid))
+WHERE c.oid >= 16384 AND NOT EXISTS (SELECT FROM member m WHERE (m.classid, m.objid) = ('pg_collation'::regclass, c.oid))
 
 UNION ALL -- conversions
 SELECT NULL, 'pg_conversion'::regclass, c.oid, 0, 0, 0, concat_ws(' ',

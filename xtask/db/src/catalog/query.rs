@@ -106,6 +106,7 @@ fn parts(server_version: i32, others: &str) -> [String; 2] {
         ELSE pg_get_userbyid(x.grantee)::text END AS grantee";
     [ctes.join("\n"), include_str!("query_end.sql").to_owned()].map(|sql| {
         sql.replace("{published}", published(server_version))
+            .replace("{compression}", compression(server_version))
             .replace("{grantee}", grantee)
             .replace("{first_grantee}", first_grantee)
     })
@@ -120,6 +121,14 @@ fn only(sql: &str, marker: &str, list: &str) -> String {
         out += &format!("AND {oid} = ANY ((SELECT oids FROM {list})::oid[]){rest}");
     }
     out
+}
+
+/// How a column is compressed, if that was chosen.
+fn compression(server_version: i32) -> &'static str {
+    match server_version >= 140_000 {
+        true => "nullif(a.attcompression::text, '')",
+        false => "NULL",
+    }
 }
 
 /// The tables and schemas of a publication, with their columns and rows.

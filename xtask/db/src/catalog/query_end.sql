@@ -7,11 +7,14 @@ SELECT coalesce(json_agg(json_build_array(x.class, x.object, x.kind, x.name, x.p
     LEFT JOIN LATERAL pg_identify_object(nullif(o.parent_class, 0), o.parent, CASE WHEN o.aspect IS NULL THEN 0 ELSE o.sub END) p0 ON true
     -- "table column", "view column", "foreign table column" are all columns to us. A transform is "on language" or, from
     -- some version on, "language".
-    CROSS JOIN LATERAL (SELECT regexp_replace(i0.type, '^(table|.* table|.*view) column$', 'column') AS type,
-        regexp_replace(i0.identity, '^(for .*) on language ', '\1 language ') AS identity) i
-    CROSS JOIN LATERAL (SELECT regexp_replace(p0.type, '^(table|.* table|.*view) column$', 'column') AS type,
-        regexp_replace(p0.identity, '^(for .*) on language ', '\1 language ') AS identity) p
-    WHERE i0.identity !~ '(^|[ (])db_ledger(\.|$)' AND i0.identity !~ '\m__diesel_schema_migrations'
+    CROSS JOIN LATERAL (SELECT CASE WHEN i0.type LIKE ANY ('{%table column, %view column}') THEN 'column' ELSE i0.type END AS type,
+        CASE i0.type WHEN 'transform' THEN regexp_replace(i0.identity, '^(for .*) on language ', '\1 language ')
+            ELSE i0.identity END AS identity) i
+    CROSS JOIN LATERAL (SELECT CASE WHEN p0.type LIKE ANY ('{%table column, %view column}') THEN 'column' ELSE p0.type END AS type,
+        CASE p0.type WHEN 'transform' THEN regexp_replace(p0.identity, '^(for .*) on language ', '\1 language ')
+            ELSE p0.identity END AS identity) p
+    WHERE (i0.identity NOT LIKE '%db\_ledger%' OR i0.identity !~ '(^|[ (])db_ledger(\.|$)')
+        AND (i0.identity NOT LIKE '%\_\_diesel\_schema\_migrations%' OR i0.identity !~ '\m__diesel_schema_migrations')
     UNION ALL -- default privileges, by role, schema and kind of object
     SELECT 'pg_default_acl'::regclass::oid::int8, a.oid::int8, 'default privileges',
         concat_ws(' ', CASE WHEN a.defaclrole IN (d.datdba, me.oid) THEN 'of the owner' ELSE 'of ' || pg_get_userbyid(a.defaclrole) END,

@@ -39,7 +39,7 @@ WHERE c.contype <> 'n' OR c.conname <> format('%s_not_null', t.typname)
 UNION ALL -- functions, procedures, window functions
 SELECT NULL, 'pg_proc'::regclass, p.oid, 0, 0, 0, pg_get_functiondef(p.oid)
 FROM pg_proc p JOIN space s ON s.oid = p.pronamespace
-WHERE p.prokind <> 'a' /*touched p.oid*/ AND NOT EXISTS (SELECT FROM member m WHERE (m.classid, m.objid) = ('pg_proc'::regclass, p.oid))
+WHERE p.oid >= 16384 AND p.prokind <> 'a' /*touched p.oid*/ AND NOT EXISTS (SELECT FROM member m WHERE (m.classid, m.objid) = ('pg_proc'::regclass, p.oid))
     -- PostgreSQL makes a range type's constructors.
     AND NOT EXISTS (SELECT FROM pg_depend d WHERE (d.classid, d.objid, d.deptype) = ('pg_proc'::regclass, p.oid, 'i'))
 
@@ -51,4 +51,4 @@ SELECT NULL, 'pg_proc'::regclass, p.oid, 0, 0, 0, concat_ws(' ',
     'STYPE', format_type(a.aggtranstype, NULL), 'MSTYPE', format_type(a.aggmtranstype, NULL),
     'SORTOP ' || nullif(a.aggsortop, 0)::regoperator)
 FROM pg_proc p JOIN space s ON s.oid = p.pronamespace JOIN pg_aggregate a ON a.aggfnoid = p.oid /*touched p.oid*/
-WHERE NOT EXISTS (SELECT FROM member m WHERE (m.classid, m.objid) = ('pg_proc'::regclass, p.oid))
+WHERE p.oid >= 16384 AND NOT EXISTS (SELECT FROM member m WHERE (m.classid, m.objid) = ('pg_proc'::regclass, p.oid))

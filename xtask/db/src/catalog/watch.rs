@@ -57,6 +57,18 @@ impl Watch {
         })
     }
 
+    /// Takes it that these changes were made since the last look. If that is not so, the next look, or
+    /// [`is_right`](Self::is_right), tells what is otherwise.
+    pub(crate) fn assume(&mut self, changes: &Changes) {
+        for (key, after) in changes.after() {
+            match after {
+                Some(object) => self.objects.insert(key.clone(), object.clone()),
+                None => self.objects.remove(key),
+            };
+        }
+        self.is_whole = false;
+    }
+
     /// Whether nothing has escaped the looks so far: what is known of the database is what a whole snapshot says.
     ///
     /// # Errors

@@ -161,6 +161,11 @@ impl<'c> Watched<'c> {
         changes.map_err(|error| unreadable(self.service, &error))
     }
 
+    /// Takes what was changed before to be so again, unseen.
+    fn assume(&mut self, changes: &Changes) {
+        self.watch.assume(changes);
+    }
+
     /// Whether a whole snapshot says what the changes do.
     fn is_right(&mut self) -> Result<bool> {
         if self.database.connection().is_lost() {

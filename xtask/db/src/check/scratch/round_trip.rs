@@ -9,7 +9,7 @@ use crate::catalog::dump::Dump;
 use crate::catalog::{Changes, Difference, render};
 use crate::check::Finding;
 use crate::migrations::{Migration, Migrations};
-use crate::scratch::throwaway::{ThrowawayDatabase, ThrowawayServer};
+use crate::scratch::throwaway::{Failed, ThrowawayDatabase, ThrowawayServer};
 use crate::ui::failure::Result;
 use crate::workspace::Service;
 
@@ -18,6 +18,9 @@ use crate::workspace::Service;
 enum Left {
     /// As it was, but for what is no difference: the order of columns can't be undone.
     Same,
+    /// As it was after down.sql; up.sql is taken to make what it made the first time. If it does not, that shows at the
+    /// next look.
+    Assumed,
     /// There is no way down.
     Up,
     /// Something else, which must not be put down to the next migration.
@@ -26,8 +29,9 @@ enum Left {
 
 /// Tries all migrations of `service`. The database that is handed back is as they make it from empty.
 ///
-/// Only what a migration has touched is read after it. If a whole snapshot does not agree with that at the end, or where
-/// there is something to tell, everything is done once more with whole snapshots alone.
+/// Only what a migration has touched is read after it, and that twice: after up.sql and after down.sql. Where something
+/// shows that could be of the one before, both are done once more with a look after every step. If a whole snapshot does
+/// not agree at the end, everything is done once more with whole snapshots alone.
 ///
 /// # Errors
 /// The server's; a migration that fails is no error.
@@ -65,41 +69,48 @@ impl<'c> Tour<'_, 'c> {
     fn run(&self, mut trial: Trial) -> Result<(Trial, ThrowawayDatabase<'c>, bool)> {
         let migrations = trial.migrations.clone();
         let mut watched = self.watch(self.server.database(self.service)?)?;
-        let mut known = None;
         // What is told of already, or can't be reverted.
         let mut told = BTreeSet::new();
-        for (index, migration) in migrations.iter().enumerate() {
-            if let Err(failed) = watched.database.up(migration) {
-                trial.failed = Some((index, failed));
-                return Ok((trial, watched.database, true));
+        let (mut index, mut left, mut known) = (0, Left::Same, None);
+        // Those before this one are looked at after every step.
+        let mut watched_to = if self.parts_from == usize::MAX {
+            usize::MAX
+        } else {
+            0
+        };
+        while index < migrations.len() && trial.failed.is_none() {
+            let before = &migrations[..index];
+            let is_watched = index < watched_to;
+            let step = self.step(
+                &mut watched,
+                before,
+                &migrations[index],
+                known.take(),
+                is_watched,
+            )?;
+            if left == Left::Assumed && step.tells() {
+                // That may be of the one before it.
+                (watched_to, index, left) = (index + 1, index - 1, Left::Same);
+                drop(watched);
+                watched = self.watch(self.rebuilt(&mut trial, index)?)?;
+                continue;
             }
-            let up = watched.changes()?;
-            let mut step = Step {
-                tour: self,
-                told: self.told(migration),
-                before: &migrations[..index],
-                up: &up,
-                known: known.take(),
-                ignored: Vec::new(),
-            };
-            let (left, finding) = step.down_and_up(&mut watched)?;
-            known = step.known;
-            trial.ignored.append(&mut step.ignored);
-            if finding.is_some() || left == Left::Up {
+            (left, known) = (step.left, step.known);
+            trial.ignored.extend(step.ignored);
+            if step.finding.is_some() || left == Left::Up {
                 told.insert(index);
             }
-            trial.findings.extend(finding);
+            trial.findings.extend(step.finding);
+            trial.failed = step.failed.map(|failed| (index, failed));
+            trial.note(index, &step.up);
+            index += 1;
             if left == Left::Spoilt {
                 if !watched.is_right()? {
                     return Ok((trial, watched.database, false));
                 }
                 drop(watched);
-                watched = self.watch(self.rebuilt(&mut trial, index + 1)?)?;
-                if trial.failed.is_some() {
-                    break;
-                }
+                watched = self.watch(self.rebuilt(&mut trial, index)?)?;
             }
-            trial.note(index, &up);
         }
         if trial.failed.is_some() || !watched.is_right()? {
             let is_right = trial.failed.is_some();
@@ -107,6 +118,36 @@ impl<'c> Tour<'_, 'c> {
         }
         let straight = self.judged(&migrations, watched.database, &told, &mut trial)?;
         Ok((trial, straight, true))
+    }
+
+    /// Applies a migration, reverts it, and applies it again. After that it is looked at only if `is_watched`.
+    fn step<'s>(
+        &'s self,
+        watched: &mut Watched<'_>,
+        before: &'s [Migration],
+        migration: &'s Migration,
+        known: Option<(usize, Dump)>,
+        is_watched: bool,
+    ) -> Result<Step<'s, 'c>> {
+        let mut step = Step {
+            tour: self,
+            told: self.told(migration),
+            before,
+            is_watched,
+            up: Changes::default(),
+            known,
+            left: Left::Same,
+            failed: None,
+            finding: None,
+            ignored: Vec::new(),
+        };
+        if let Err(failed) = watched.database.up(migration) {
+            step.failed = Some(failed);
+            return Ok(step);
+        }
+        step.up = watched.changes()?;
+        (step.left, step.finding) = step.down_and_up(watched)?;
+        Ok(step)
     }
 
     /// What `pg_dump` finds of a database that went through up, down and up of each; gives one that they made straight.
@@ -186,19 +227,28 @@ impl<'c> Tour<'_, 'c> {
     }
 }
 
-/// One migration, applied, with what it changed.
+/// One migration, with what it changed, and what became of it.
 struct Step<'s, 'c> {
     tour: &'s Tour<'s, 'c>,
     told: Told<'s>,
     /// The migrations before it.
     before: &'s [Migration],
-    up: &'s Changes,
+    is_watched: bool,
+    up: Changes,
     /// A state that was dumped: after how many migrations, and the dump.
     known: Option<(usize, Dump)>,
+    left: Left,
+    failed: Option<Failed>,
+    finding: Option<Finding>,
     ignored: Vec<Ignored>,
 }
 
 impl Step<'_, '_> {
+    /// Whether there is something to tell.
+    fn tells(&self) -> bool {
+        self.failed.is_some() || self.finding.is_some() || !self.ignored.is_empty()
+    }
+
     fn down_and_up(&mut self, watched: &mut Watched<'_>) -> Result<(Left, Option<Finding>)> {
         let told = self.told;
         // A missing or empty one is found by the checks of files.
@@ -212,14 +262,18 @@ impl Step<'_, '_> {
         }
         let undoing = watched.changes()?;
         let names = ["before up.sql", "after down.sql"];
-        let (shown, order) = rendered(self.up, &undoing, names);
-        if let Some(shown) = shown
-            && self.is_so(watched, number, &shown)
+        let (shown, order) = rendered(&self.up, &undoing, names);
+        if let Some(shown) = &shown
+            && self.is_so(watched, number, shown)
         {
-            return spoilt(told.not_undone(&down, &shown));
+            return spoilt(told.not_undone(&down, shown));
         }
         if let Err(failed) = watched.database.up(told.migration) {
             return spoilt(told.not_again(&failed));
+        }
+        if shown.is_none() && order.is_none() && !self.is_watched {
+            watched.assume(&self.up);
+            return Ok((Left::Assumed, None));
         }
         let names = ["the first time", "the second time"];
         let (shown, order_again) = rendered(&undoing, &watched.changes()?, names);
