@@ -606,6 +606,113 @@ fn findings_are_annotations_on_github() {
     serde_json::from_str::<serde_json::Value>(&run.stdout).unwrap();
 }
 
+/// Fifteen migrations that drop a column each, and one that renames a table.
+fn with_repeats() -> Files {
+    let files = Files::with(&["arc"]);
+    for number in 10..25 {
+        let sql = format!("{TIMEOUTS}ALTER TABLE old DROP COLUMN c{number};\n");
+        let name = format!("2026-01-{number}-000000_drop");
+        files.migration("arc", &name, &sql, "SELECT 1;\n");
+    }
+    let rename = format!("{TIMEOUTS}ALTER TABLE old RENAME TO new;\n");
+    files.migration("arc", "2026-02-01-000000_rename", &rename, "SELECT 1;\n");
+    files
+}
+
+#[test]
+fn carets_stand_under_the_words_that_are_meant() {
+    let files = with("ALTER TABLE old\n\tDROP COLUMN \u{e9};\n");
+    let shown = files.db("check --offline").exits(1).stdout;
+    let excerpt =
+        format!(" --> {UP}:4:2\n  |\n4 | \tDROP COLUMN \u{e9};\n  | \t^^^^^^^^^^^^^\n  help: ");
+    assert!(shown.contains(&excerpt), "{shown}");
+}
+
+#[test]
+fn no_line_of_a_env_is_shown() {
+    let files = Files::with(&["arc", "cv"]);
+    let line = "# x\nDATABASE_URL=postgres://me:geheim@localhost/all\n";
+    files.write(".env", line);
+    files.append(".env.template", line);
+    for format in ["full", "concise", "github", "json", "sarif"] {
+        let run = files.db(&format!("check --offline --format {format}"));
+        let run = run
+            .exits(1)
+            .says("shared-database-url")
+            .says("env-template");
+        run.does_not_say("geheim");
+    }
+}
+
+#[test]
+fn a_terminal_shows_a_screen_and_a_pipe_all() {
+    let files = with_repeats();
+    let screen = files.db_at_terminal("check --offline").exits(1).stdout;
+    assert!(screen.lines().count() < 24, "{screen}");
+    assert_eq!(screen.matches("error[ban-drop-column]").count(), 1);
+    assert!(screen.contains("and 14 more in 14 files"), "{screen}");
+    for line in ["check --offline", "check --offline -v"] {
+        let all = match line.ends_with("-v") {
+            true => files.db_at_terminal(line).exits(1).stdout,
+            false => files.db(line).exits(1).stdout,
+        };
+        assert_eq!(all.matches("error[ban-drop-column]").count(), 15, "{all}");
+        assert_eq!(all.matches("error[renaming-table]").count(), 1, "{all}");
+    }
+    // What says something else is counted where there is no room for it.
+    for service in ["cv", "dx", "ex", "fx", "gx"] {
+        files.manifest(service, "");
+    }
+    let screen = files.db_at_terminal("check --offline").exits(1).stdout;
+    assert!(screen.lines().count() < 24, "{screen}");
+    let counted = screen.contains("of them not shown: `cargo xtask db check -v` shows all");
+    assert!(counted && screen.contains("21 findings"), "{screen}");
+}
+
+#[test]
+fn the_last_line_says_what_to_do_next() {
+    let last = |files: &Files| {
+        let shown = files.db("check --offline").stdout;
+        shown.lines().last().unwrap_or_default().to_owned()
+    };
+    let files = with("ALTER TABLE old DROP COLUMN c;\n");
+    assert!(last(&files).starts_with("next: correct what is shown"));
+    files.write("alembic.ini", "");
+    assert!(last(&files).starts_with("next: `cargo xtask db fix` repairs 1 of them"));
+    files.write(UP, "SELECT 1;\n");
+    assert!(last(&files).starts_with("next: `cargo xtask db fix` repairs this"));
+}
+
+#[test]
+fn sarif_names_its_rules_and_the_region_of_each_result() {
+    let files = with("ALTER TABLE old\n    DROP COLUMN c;\n");
+    files.write("services/arc/migrations/_stray file/up.sql", "");
+    let run = files.db("check --offline --format sarif").exits(1);
+    let log: serde_json::Value = serde_json::from_str(&run.stdout).unwrap();
+    assert_eq!(log["version"], "2.1.0");
+    let (driver, results) = (
+        &log["runs"][0]["tool"]["driver"],
+        log["runs"][0]["results"].as_array().unwrap(),
+    );
+    let of = |check: &str| {
+        let found = results.iter().find(|result| result["ruleId"] == check);
+        found.unwrap_or_else(|| panic!("{check}: {log:#}"))
+    };
+    for result in results {
+        let index = usize::try_from(result["ruleIndex"].as_u64().unwrap()).unwrap();
+        assert_eq!(driver["rules"][index]["id"], result["ruleId"]);
+    }
+    let place = &of("ban-drop-column")["locations"][0]["physicalLocation"];
+    assert_eq!(place["artifactLocation"]["uri"], UP);
+    let region =
+        serde_json::json!({"startLine": 4, "startColumn": 5, "endLine": 4, "endColumn": 18});
+    assert_eq!(place["region"], region);
+    let folder = &of("migration-without-version")["locations"][0]["physicalLocation"];
+    let uri = "services/arc/migrations/_stray%20file";
+    assert_eq!(folder["artifactLocation"]["uri"], uri);
+    assert_eq!(folder["region"], serde_json::Value::Null);
+}
+
 #[test]
 fn json_has_the_documented_keys_in_order() {
     let files = with("DROP TABLE old;\n");

@@ -2,11 +2,13 @@
 
 use super::finding::Finding;
 
-/// The lines that make GitHub's runner annotate the files; empty elsewhere.
+/// Whether GitHub's runner reads what is printed.
+pub(crate) fn are_read() -> bool {
+    std::env::var("GITHUB_ACTIONS").as_deref() == Ok("true")
+}
+
+/// The lines that make GitHub's runner annotate the files.
 pub(crate) fn github(findings: &[Finding]) -> String {
-    if std::env::var("GITHUB_ACTIONS").as_deref() != Ok("true") {
-        return String::new();
-    }
     findings.iter().map(line).collect()
 }
 

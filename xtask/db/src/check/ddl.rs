@@ -55,7 +55,10 @@ fn objections(migration: &SqlFile<'_>, postgres: &str) -> Vec<Finding> {
     let finding = |violation| finding(&migration.file, sql, violation);
     let mut findings: Vec<_> = found.iter().filter_map(finding).collect();
     findings.sort_by_key(|finding| (finding.line, finding.check));
-    findings.dedup();
+    // Of the same words on one line once, however many of its statements they are in.
+    findings.dedup_by(|one, two| {
+        (one.check, one.line, &one.message) == (two.check, two.line, &two.message)
+    });
     findings
 }
 
@@ -118,13 +121,15 @@ fn without_impossible(found: Vec<Violation>) -> Vec<Violation> {
 
 fn finding(file: &str, sql: &str, violation: &Violation) -> Option<Finding> {
     let rule = RULES.iter().find(|rule| rule.squawk == violation.code)?;
-    let offset = usize::from(violation.text_range.start()).min(sql.len());
+    let (start, end) = (violation.text_range.start(), violation.text_range.end());
+    let end = usize::from(end).min(sql.len());
+    let words = usize::from(start).min(end)..end;
     let remedy = violation.help.clone();
     let remedy = remedy.or_else(|| Some(violation.fix.as_ref()?.title.clone()));
     let more = format!("see {}", rule.page());
     Some(
         Finding::new(rule.name, sentence(&violation.message))
-            .at(file, place_of(sql, offset).line)
+            .on(file, sql, words)
             .help(match remedy {
                 Some(remedy) => format!("{}; {more}", sentence(&remedy)),
                 None => more,

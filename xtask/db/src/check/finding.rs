@@ -1,8 +1,11 @@
 //! What a check hands back.
 
+use std::ops::Range;
+
 use serde::Serialize;
 
 use crate::repair::change::Change;
+use crate::sql::statements::place_of;
 use crate::ui::failure::Failure;
 
 /// One thing that is wrong: the documented, stable form of `--json`.
@@ -19,6 +22,9 @@ pub(crate) struct Finding {
     pub(crate) message: String,
     /// What to do.
     pub(crate) help: String,
+    /// The bytes of the file that are meant, where it is not all of the line.
+    #[serde(skip)]
+    pub(crate) words: Option<Range<usize>>,
     /// What `db fix` does about it.
     #[serde(skip)]
     pub(crate) fix: Option<Change>,
@@ -33,6 +39,7 @@ impl Finding {
             line: None,
             message: message.into(),
             help: String::new(),
+            words: None,
             fix: None,
         }
     }
@@ -56,6 +63,14 @@ impl Finding {
     pub(crate) fn at(mut self, file: impl Into<String>, line: impl Into<Option<usize>>) -> Self {
         self.line = line.into();
         self.file(file)
+    }
+
+    /// Says which bytes of the file, whose text this is, are meant.
+    #[must_use]
+    pub(crate) fn on(self, file: impl Into<String>, text: &str, words: Range<usize>) -> Self {
+        let mut finding = self.at(file, place_of(text, words.start).line);
+        finding.words = Some(words);
+        finding
     }
 
     /// `file:line`, as far as it is known.

@@ -1,8 +1,10 @@
 //! Statements that fail in the transaction, or are not safe without the transaction, that their migration is run in.
 
+use std::ops::Range;
+
 use super::finding::Finding;
 use super::scope::{Scope, SqlFile};
-use crate::sql::statements::{place_of, starts, words};
+use crate::sql::statements::{starts, words};
 
 /// What can't work in the transaction, or without the transaction, that the migration is run in.
 pub(super) fn check(_: &Scope<'_>, file: &SqlFile<'_>) -> Vec<Finding> {
@@ -18,7 +20,7 @@ pub(super) fn check(_: &Scope<'_>, file: &SqlFile<'_>) -> Vec<Finding> {
         );
         return vec![
             Finding::new("several-statements", message)
-                .at(&file.file, place_of(text, *second).line)
+                .on(&file.file, text, first_line(text, *second))
                 .help("one statement for each such migration: split it, `cargo xtask db new` makes the folders"),
         ];
     }
@@ -29,11 +31,17 @@ pub(super) fn check(_: &Scope<'_>, file: &SqlFile<'_>) -> Vec<Finding> {
                 "concurrently-in-transaction",
                 format!("{what} can't run inside a transaction, and Diesel opens one for this migration"),
             )
-            .at(&file.file, place_of(text, *start).line)
+            .on(&file.file, text, first_line(text, *start))
             .help("put it into a migration of its own, with a metadata.toml that says `run_in_transaction = false`"),
         )
     });
     alone.collect()
+}
+
+/// The bytes of a statement that begins here, up to the end of its line.
+fn first_line(text: &str, start: usize) -> Range<usize> {
+    let length = text[start..].lines().next().unwrap_or_default().len();
+    start..start + length
 }
 
 /// The name of a statement that PostgreSQL refuses inside a transaction.

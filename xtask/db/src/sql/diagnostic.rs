@@ -1,7 +1,11 @@
-//! An SQL error shown the way a compiler shows one: file, line, caret.
+//! Words of a file shown the way a compiler shows them: file, line, carets; and an SQL error that is about them.
+
+use std::ops::Range;
+
+use anstyle::Style;
 
 use crate::pg::SqlError;
-use crate::sql::statements::place_of;
+use crate::sql::statements::{Place, place_of};
 
 /// How much of a long line is shown on each side of the caret.
 const AROUND: usize = 60;
@@ -12,17 +16,8 @@ pub(crate) fn render(path: &str, sql: &str, offset: Option<usize>, error: &SqlEr
     match offset {
         None => out.push_str(&format!("  --> {path}\n")),
         Some(offset) => {
-            let place = place_of(sql, offset);
-            let (line, caret) = window(sql, offset);
-            let number = place.line.to_string();
-            let margin = " ".repeat(number.len());
-            out.push_str(&format!(
-                "{margin}--> {path}:{}:{}\n",
-                place.line, place.column
-            ));
-            out.push_str(&format!(
-                "{margin} |\n{number} | {line}\n{margin} | {caret}^\n"
-            ));
+            let plain = Style::new();
+            out.push_str(&Excerpt::of(sql, offset..offset).render(path, plain, plain));
         }
     }
     let severity = if error.severity.is_empty() {
@@ -45,6 +40,44 @@ pub(crate) fn render(path: &str, sql: &str, offset: Option<usize>, error: &SqlEr
     }
     out.truncate(out.trim_end().len());
     out
+}
+
+/// The line of a text in which some words stand, as a compiler shows it.
+pub(crate) struct Excerpt {
+    /// Where the words begin.
+    pub(crate) place: Place,
+    line: String,
+    /// What stands under the line before the first caret.
+    blank: String,
+    carets: usize,
+}
+
+impl Excerpt {
+    /// Of these bytes: as many carets as they have characters on their first line, one at least.
+    pub(crate) fn of(text: &str, words: Range<usize>) -> Self {
+        let offset = words.start;
+        let (line, blank) = window(text, offset);
+        let shown = line.chars().count() - blank.chars().count().min(line.chars().count());
+        let first = text[words].lines().next().unwrap_or_default();
+        Self {
+            place: place_of(text, offset),
+            carets: first.trim_end().chars().count().min(shown).max(1),
+            line,
+            blank,
+        }
+    }
+
+    /// The place, the line and the carets, in lines that each end.
+    pub(crate) fn render(&self, path: &str, margin: Style, caret: Style) -> String {
+        let Place { line, column } = self.place;
+        let number = line.to_string();
+        let (pad, carets) = (" ".repeat(number.len()), "^".repeat(self.carets));
+        format!(
+            "{pad}{margin}-->{margin:#} {path}:{line}:{column}\n{pad} {margin}|{margin:#}\n\
+             {margin}{number} |{margin:#} {}\n{pad} {margin}|{margin:#} {}{caret}{carets}{caret:#}\n",
+            self.line, self.blank
+        )
+    }
 }
 
 /// The line at `offset`, shortened where it is long, and the space before the caret under it.

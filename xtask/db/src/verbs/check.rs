@@ -9,11 +9,12 @@ use crate::app::App;
 use crate::check::finding::{Finding, Found, Ignored};
 use crate::check::rules::LEFT_OUT;
 use crate::check::scope::Scope;
+use crate::check::shown::{self, Sources};
 use crate::check::table::{self, Needs};
-use crate::check::{annotations, live, offline, scratch, switched_off};
+use crate::check::{annotations, live, offline, sarif, scratch, switched_off};
 use crate::scratch::throwaway;
 use crate::ui::failure::Failure;
-use crate::ui::report::{self, BAD, DIM, GOOD, NOTE, Report, count};
+use crate::ui::report::{self, DIM, Report};
 
 /// Find what is wrong with the migrations, their layout and their schema.rs; needs no configured database
 ///
@@ -32,15 +33,34 @@ pub(crate) struct Args {
     live: bool,
     #[command(flatten)]
     throwaway: throwaway::Options,
-    /// Also print what differs in the catalog alone, which is no finding
+    /// Print every finding, also on a terminal; and what differs in the catalog alone, which is no finding
     #[arg(long, short)]
     verbose: bool,
-    /// Print JSON
-    #[arg(long)]
+    /// How findings are printed; `github` annotates the lines of a pull request, `sarif` is SARIF 2.1.0
+    #[arg(long, value_enum, default_value_t = Format::Full)]
+    format: Format,
+    /// The same as `--format json`
+    #[arg(long, conflicts_with = "format")]
     json: bool,
     /// Only list the checks: the name of each, what it needs, and what it finds
     #[arg(long, exclusive = true)]
     list: bool,
+}
+
+/// How findings are printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Format {
+    Full,
+    Concise,
+    Github,
+    Json,
+    Sarif,
+}
+
+impl Args {
+    fn format(&self) -> Format {
+        if self.json { Format::Json } else { self.format }
+    }
 }
 
 /// The documented, stable form of `--json`.
@@ -85,30 +105,63 @@ pub(crate) fn run(app: &App, args: &Args) -> Result<Report, Vec<Failure>> {
         );
     }
 
-    let mut findings = switched_off::apply(&scope, found.findings, &ran);
+    let mut findings = switched_off::apply(&scope, std::mem::take(&mut found.findings), &ran);
     findings.sort_by(|a, b| {
         let key = |f: &Finding| (f.service.clone(), f.file.clone(), f.line, f.check);
         key(a).cmp(&key(b))
     });
-    let annotations = annotations::github(&findings);
-    let data = match args.json {
-        true => {
-            if !annotations.is_empty() {
-                app.progress.line(annotations.trim_end());
-            }
-            report::json(&Findings {
-                findings: &findings,
-                ignored: &found.ignored,
-            })
-        }
-        false => shown(&findings, &found.ignored, args.verbose, &scope) + &annotations,
+    let annotations = match args.format() {
+        Format::Github => String::new(),
+        _ if annotations::are_read() => annotations::github(&findings),
+        _ => String::new(),
     };
+    let mut data = rendered(app, args, &scope, &findings, &found);
+    if matches!(args.format(), Format::Json | Format::Sarif) {
+        if !annotations.is_empty() {
+            app.progress.line(annotations.trim_end());
+        }
+    } else {
+        data.push_str(&annotations);
+    }
     Ok(Report {
         data,
         findings: !findings.is_empty(),
         failures: found.failures,
         ..Report::default()
     })
+}
+
+fn rendered(
+    app: &App,
+    args: &Args,
+    scope: &Scope<'_>,
+    findings: &[Finding],
+    found: &Found,
+) -> String {
+    let root = &app.workspace.root;
+    let sources = Sources::read(root, findings);
+    let summary = |hidden| shown::summary(findings, hidden, scope.services.len());
+    match args.format() {
+        Format::Full => {
+            let screen = shown::screen().filter(|_| !args.verbose);
+            let (text, hidden) = shown::full(findings, &sources, screen);
+            let ignored = match args.verbose {
+                true => shown::ignored(&found.ignored),
+                false => String::new(),
+            };
+            ignored + &text + &summary(hidden)
+        }
+        Format::Concise => shown::concise(findings, &sources) + &summary(0),
+        Format::Github => annotations::github(findings),
+        Format::Json => report::json(&Findings {
+            findings,
+            ignored: &found.ignored,
+        }),
+        Format::Sarif => {
+            let complete = found.failures.is_empty();
+            report::json(&sarif::log(root, findings, &sources, complete))
+        }
+    }
 }
 
 /// The table of checks, and the rules of squawk that are none.
@@ -132,41 +185,4 @@ fn list() -> String {
     }
     let text = table.into_inner().unwrap_or_default();
     String::from_utf8_lossy(&text).into_owned()
-}
-
-fn shown(findings: &[Finding], ignored: &[Ignored], verbose: bool, scope: &Scope<'_>) -> String {
-    let mut text = String::new();
-    for Ignored {
-        service,
-        file,
-        message,
-    } in ignored.iter().filter(|_| verbose)
-    {
-        text.push_str(&format!(
-            "{DIM}ignored{DIM:#}: {}\n",
-            message.replace('\n', "\n  ")
-        ));
-        let place = file.as_ref().unwrap_or(service);
-        text.push_str(&format!("  {DIM}-->{DIM:#} {place}\n\n"));
-    }
-    for finding in findings {
-        text.push_str(&format!(
-            "{BAD}error[{}]{BAD:#}: {}\n",
-            finding.check, finding.message
-        ));
-        if let Some(place) = finding.place() {
-            text.push_str(&format!("  {DIM}-->{DIM:#} {place}\n"));
-        }
-        if !finding.help.is_empty() {
-            let help = finding.help.trim_end().replace('\n', "\n    ");
-            text.push_str(&format!("  {NOTE}help{NOTE:#}: {help}\n"));
-        }
-        text.push('\n');
-    }
-    let services = count(scope.services.len(), "service");
-    text.push_str(&match findings.len() {
-        0 => format!("{GOOD}nothing found{GOOD:#} in {services}\n"),
-        number => format!("{BAD}{}{BAD:#} in {services}\n", count(number, "finding")),
-    });
-    text
 }

@@ -86,6 +86,10 @@ fn everything_that_is_found_in_files() {
         "check_offline_json",
         &files.db("check --offline --json"),
     );
+    for format in ["concise", "github", "sarif"] {
+        let run = files.db(&format!("check --offline --format {format}"));
+        snapshot(&files, &format!("check_offline_{format}"), &run);
+    }
     snapshot(&files, "fix_dry_run", &files.db("fix --dry-run"));
     let backup = [(
         r"(migration_backups/|--restore |backups: )20\S+",

@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 use std::ops::Deref;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
+use super::run::at_terminal;
 use super::{Folder, PRINT, Run, variable};
 
 /// A workspace in a temporary folder.
@@ -77,6 +78,13 @@ impl Files {
         command.current_dir(self.root()).env_clear();
         command.envs(self.variables.iter().cloned());
         command
+    }
+
+    /// Runs `cargo xtask db …` at a terminal of 80 columns and 24 lines.
+    pub(crate) fn db_at_terminal(&self, line: &str) -> Run {
+        let mut command = at_terminal(line);
+        command.current_dir(self.root()).env_remove("TERM");
+        Run::of(command.stdin(Stdio::null()), line)
     }
 
     /// Runs `cargo xtask db …`.

@@ -11,6 +11,15 @@ pub(crate) struct Run {
     pub(super) line: String,
 }
 
+/// `cargo xtask db …` at a terminal of its own, of 80 columns and 24 lines: util-linux's `script` makes it.
+pub(super) fn at_terminal(line: &str) -> Command {
+    let program = env!("CARGO_BIN_EXE_xtask");
+    let shell = format!("stty columns 80 rows 24; exec '{program}' db {line}");
+    let mut command = Command::new("script");
+    command.args(["--quiet", "--return", "--command", &shell, "/dev/null"]);
+    command
+}
+
 impl Run {
     /// Runs a program to its end; `line` is how a failed assertion names it.
     pub(crate) fn of(command: &mut Command, line: &str) -> Self {

@@ -13,6 +13,7 @@ use diesel::sql_types::{Nullable, Text};
 use diesel::{Connection as _, PgConnection, RunQueryDsl as _};
 use local_postgres::Server;
 
+use super::run::at_terminal;
 use super::{Folder, Run, quoted, variable, wait_until};
 
 /// A workspace in a temporary folder. Its databases go when it is dropped, unless the test failed.
@@ -153,10 +154,7 @@ impl Workspace {
     }
 
     fn at_terminal(&self, line: &str) -> Command {
-        let program = env!("CARGO_BIN_EXE_xtask");
-        let shell = format!("exec '{program}' db {line}");
-        let arguments = ["--quiet", "--return", "--command", &shell, "/dev/null"];
-        self.prepared(Command::new("script"), &arguments)
+        self.prepared(at_terminal(line), &[])
     }
 
     /// Runs `cargo xtask db …`; another session holds the lock of the service's database, and changes that while the run
