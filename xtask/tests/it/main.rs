@@ -30,5 +30,7 @@ mod schema;
 mod scripts;
 mod settings;
 mod shown;
+mod standby;
 mod support;
+mod tls;
 mod up;

@@ -1,6 +1,8 @@
 //! How a file reaches the server: statement by statement where we see the same ones as the server, else whole.
 
-use crate::support::{Printed, Workspace, on_throwaway, only};
+use diesel::connection::SimpleConnection as _;
+
+use crate::support::{Printed, Run, Workspace, on_throwaway, only, value, wait_until};
 
 const X: &str = "2026-01-03-000000_x";
 
@@ -368,4 +370,35 @@ fn a_ledger_of_the_first_format_is_read_as_it_is_and_upgraded_by_the_first_write
         "3"
     );
     workspace.db("status --exit-code").exits(0);
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn rows_that_a_migration_selects_are_not_kept_in_memory() {
+    let workspace = migrated();
+    let arc = workspace.database("arc");
+    let mut other = workspace.session(&arc);
+    let waits = "SELECT count(*) > 0 FROM pg_locks WHERE locktype = 'advisory' AND objid = 77 AND NOT granted
+        AND database = (SELECT oid FROM pg_database WHERE datname = current_database())";
+    // One that is sent statement by statement, and one that goes as one string.
+    for (name, before) in [
+        (X, String::new()),
+        ("2026-01-04-000000_y", "SELECT 1;".repeat(2001)),
+    ] {
+        // 100 MB of rows; then it waits, so that the most that it has taken can be read.
+        let rows = "SELECT repeat('x', 200) FROM generate_series(1, 500000)";
+        let up = format!("{before}{rows}; SELECT pg_advisory_lock(77);");
+        workspace.migration("arc", name, &up, "SELECT 1;");
+        other.batch_execute("SELECT pg_advisory_lock(77)").unwrap();
+        let mut child = workspace.start("migrate");
+        wait_until(&mut child, || value(&mut other, waits) == "true");
+        let status = std::fs::read_to_string(format!("/proc/{}/status", child.id())).unwrap();
+        let (_, most) = status.split_once("VmHWM:").unwrap();
+        let most: u64 = most.split_whitespace().next().unwrap().parse().unwrap();
+        other
+            .batch_execute("SELECT pg_advisory_unlock_all()")
+            .unwrap();
+        Run::from(child.wait_with_output().unwrap(), "migrate").exits(0);
+        assert!(most < 64 * 1024, "{name}: {most} KiB");
+    }
 }

@@ -12,6 +12,8 @@ mod printed;
 mod proxy;
 mod run;
 mod snapshot;
+mod standby;
+mod tls;
 mod workspace;
 
 use std::path::Path;
@@ -28,6 +30,8 @@ pub(crate) use printed::{PRINT, Printed, wait_until};
 pub(crate) use proxy::{Link, Proxy};
 pub(crate) use run::Run;
 pub(crate) use snapshot::{snapshot, snapshot_with};
+pub(crate) use standby::Pair;
+pub(crate) use tls::TlsFront;
 pub(crate) use workspace::{Workspace, value};
 
 /// The default variable of a service.
