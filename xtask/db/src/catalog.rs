@@ -1,8 +1,10 @@
 //! A snapshot of everything in a database, and the difference between two.
 //!
 //! The server's own deparsers write the definitions: there is no `pg_dump` whose version has to fit, and it takes
-//! milliseconds. Owners are not compared, nor data: a sequence's position, whether a materialized view was filled.
+//! milliseconds. Data is not compared: a sequence's position, whether a materialized view was filled. Owners, and what
+//! belongs to the database itself, are compared by a [`Watch`] alone: two databases seldom have one owner.
 
+mod apart;
 mod difference;
 pub(crate) mod dump;
 mod query;

@@ -8,11 +8,9 @@ const X: &str = "2026-01-03-000000_x";
 const Y: &str = "2026-01-04-000000_y";
 const Z: &str = "2026-01-05-000000_z";
 
-/// Sets something of the database itself, which no snapshot of the catalog has.
-fn set(setting: &str) -> String {
-    format!(
-        "DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET {setting}', current_database()); END $$"
-    )
+/// Sets something of subscription `news` that no snapshot of the catalog has.
+fn set(value: &str) -> String {
+    format!("ALTER SUBSCRIPTION news SET (synchronous_commit = {value})")
 }
 
 /// What is ignored: the file and the message.
@@ -68,20 +66,38 @@ fn what_only_the_catalog_shows_is_no_finding_and_is_named() {
 #[test]
 fn what_only_pg_dump_shows_is_found_at_its_migration() {
     let workspace = workspace(&["arc"]);
-    workspace.migration("arc", X, "CREATE TABLE x ()", "DROP TABLE x");
-    let undo = "DO $$ BEGIN EXECUTE format('ALTER DATABASE %I RESET work_mem', current_database()); END $$";
-    workspace.migration("arc", Y, &set("work_mem = ''7MB''"), undo);
+    superuser(&workspace, "arc");
+    workspace.migration(
+        "arc",
+        X,
+        "CREATE SUBSCRIPTION news CONNECTION 'dbname=x password=hush' PUBLICATION p WITH (connect = false, slot_name = NONE)",
+        "DROP SUBSCRIPTION news",
+    );
+    workspace.migration("arc", Y, &set("local"), &set("off"));
     workspace.migration("arc", Z, "CREATE TABLE z ()", "DROP TABLE z");
     assert_eq!(findings(&workspace, "check"), []);
-    workspace.migration("arc", Y, &set("work_mem = ''7MB''"), "\nSELECT 1");
+    // Its own down.sql would hide it, if it dropped the subscription.
+    workspace.migration("arc", X, "SELECT 1", "SELECT 1");
+    let create = "2026-01-01-000000_create";
+    workspace.migration(
+        "arc",
+        create,
+        "CREATE TABLE arc_items (id bigint PRIMARY KEY); CREATE SUBSCRIPTION news CONNECTION 'dbname=x password=hush' PUBLICATION p WITH (connect = false, slot_name = NONE)",
+        "-- db-check-ignore not-undone: it stays\nDROP TABLE arc_items; ALTER SUBSCRIPTION news RENAME TO old",
+    );
+    workspace.migration("arc", Y, &set("local"), "\nSELECT 1");
     let found = only(&workspace, "check");
     let place = format!("services/arc/migrations/{Y}/down.sql:2");
     assert_eq!(
         (found.0.as_str(), found.2.as_str()),
         ("not-undone", place.as_str())
     );
-    assert!(found.3.contains("SET work_mem TO '7MB'"), "{}", found.3);
-    assert!(!found.3.contains("throwaway_"), "{}", found.3);
+    assert!(found.3.contains("CREATE SUBSCRIPTION news"), "{}", found.3);
+    assert!(
+        !found.3.contains("throwaway_") && !found.3.contains("hush"),
+        "{}",
+        found.3
+    );
 
     // Beside what was told, and what is declared.
     workspace.migration(
@@ -99,21 +115,48 @@ fn what_only_pg_dump_shows_is_found_at_its_migration() {
 
     // The second time, it is something else.
     let again = format!(
-        "DO $$ BEGIN IF EXISTS (SELECT FROM arc_items) THEN EXECUTE format('ALTER DATABASE %I SET work_mem = ''9MB''', current_database()); END IF; END $$;\n{};\nINSERT INTO arc_items SELECT count(*) FROM arc_items",
-        set("maintenance_work_mem = ''9MB''")
+        "DO $$ BEGIN IF EXISTS (SELECT FROM arc_items) THEN {}; END IF; END $$;\nINSERT INTO arc_items SELECT count(*) FROM arc_items",
+        set("local")
     );
-    let undo = format!(
-        "{undo}; {}",
-        undo.replace("work_mem", "maintenance_work_mem")
-    );
-    workspace.migration("arc", Y, &again, &undo);
+    workspace.migration("arc", Y, &again, &set("off"));
     let found = only(&workspace, "check");
     let place = format!("services/arc/migrations/{Y}/up.sql:1");
     assert_eq!(
         (found.0.as_str(), found.2.as_str()),
         ("not-repeatable", place.as_str())
     );
-    assert!(found.3.contains("SET work_mem TO '9MB'"), "{}", found.3);
+    assert!(found.3.contains("CREATE SUBSCRIPTION news"), "{}", found.3);
+}
+
+#[test]
+fn what_a_later_down_sql_would_undo_is_found_at_its_migration() {
+    let workspace = workspace(&["arc"]);
+    let database = |what: &str| {
+        format!(
+            "DO $$ BEGIN EXECUTE format('ALTER DATABASE %I {what}', current_database()); END $$"
+        )
+    };
+    let (set, reset) = (
+        database("SET work_mem = ''7MB''"),
+        database("RESET work_mem"),
+    );
+    workspace.migration("arc", X, &set, &reset);
+    workspace.migration("arc", Y, &reset, &set);
+    assert_eq!(findings(&workspace, "check"), []);
+    workspace.migration("arc", Y, &reset, "SELECT 1");
+    let found = only(&workspace, "check");
+    let place = format!("services/arc/migrations/{Y}/down.sql:1");
+    assert_eq!(
+        (found.0.as_str(), found.2.as_str()),
+        ("not-undone", place.as_str())
+    );
+    assert!(
+        found
+            .3
+            .contains("settings of the database: only before up.sql\n    work_mem=7MB"),
+        "{}",
+        found.3
+    );
 }
 
 #[test]

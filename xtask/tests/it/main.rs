@@ -12,6 +12,7 @@ mod destroying;
 mod dropping;
 mod failures;
 mod fix;
+mod generated;
 mod guards;
 mod interrupted;
 mod links;

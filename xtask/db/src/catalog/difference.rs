@@ -47,6 +47,16 @@ impl Changes {
         Self(sides).compact()
     }
 
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// These changes and others of other objects.
+    pub(super) fn and(mut self, others: Self) -> Self {
+        self.0.extend(others.0);
+        self
+    }
+
     fn compact(mut self) -> Self {
         let definition = |object: &Option<Object>| object.as_ref().map(|o| o.definition.clone());
         self.0

@@ -114,7 +114,12 @@ impl Database {
     /// What `pg_dump --schema-only` writes, without the random key of its first and last line, and without a setting
     /// that a server before 17 does not know.
     fn dump(&self) -> String {
-        let output = pg_dump(&params(&self.name)).output().unwrap();
+        self.dump_with(&[])
+    }
+
+    fn dump_with(&self, arguments: &[&str]) -> String {
+        let mut command = pg_dump(&params(&self.name));
+        let output = command.args(arguments).output().unwrap();
         assert!(
             output.status.success(),
             "{}",

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::apart::Apart;
 use super::query::{self, Reader};
 use super::rows::Rows;
 use super::{Address, Changes, Key, Object, Row};
@@ -14,6 +15,7 @@ pub(crate) struct Watch {
     /// What is listed under an address: an object, its columns, and what is said of them.
     keys: BTreeMap<Address, BTreeSet<Key>>,
     rows: Rows,
+    apart: Apart,
     /// How many objects there are where it reads in parts: what is small is read as a whole in the same time.
     parts_from: usize,
     /// Whether everything was read at the last look.
@@ -44,26 +46,36 @@ impl Watch {
     /// The server's.
     pub(crate) fn changes(&mut self, connection: &mut Connection) -> Result<Changes, SqlError> {
         query::reading(connection, |reader| {
-            if self.objects.len() < self.parts_from {
-                self.rows = Rows::default();
-                return self.read_whole(reader);
-            }
-            self.is_whole = false;
-            match self.rows.changed(reader)? {
-                None => self.read_whole(reader),
-                Some(changed) if changed.is_empty() => Ok(Changes::default()),
-                Some(changed) => self.read_changed(reader, &changed),
-            }
+            let changes = self.defined(reader)?;
+            Ok(changes.and(self.apart.changes(reader)?))
         })
+    }
+
+    /// What has changed of the definitions.
+    fn defined(&mut self, reader: &mut Reader<'_>) -> Result<Changes, SqlError> {
+        if self.objects.len() < self.parts_from {
+            self.rows = Rows::default();
+            return self.read_whole(reader);
+        }
+        self.is_whole = false;
+        match self.rows.changed(reader)? {
+            None => self.read_whole(reader),
+            Some(changed) if changed.is_empty() => Ok(Changes::default()),
+            Some(changed) => self.read_changed(reader, &changed),
+        }
     }
 
     /// Takes it that these changes were made since the last look. If that is not so, the next look, or
     /// [`is_right`](Self::is_right), tells what is otherwise.
     pub(crate) fn assume(&mut self, changes: &Changes) {
         for (key, after) in changes.after() {
+            let objects = match Apart::has(key) {
+                true => &mut self.apart.objects,
+                false => &mut self.objects,
+            };
             match after {
-                Some(object) => self.objects.insert(key.clone(), object.clone()),
-                None => self.objects.remove(key),
+                Some(object) => objects.insert(key.clone(), object.clone()),
+                None => objects.remove(key),
             };
         }
         self.is_whole = false;
@@ -77,9 +89,12 @@ impl Watch {
         if self.is_whole {
             return Ok(true);
         }
-        let before = self.objects.clone();
-        query::reading(connection, |reader| self.read_whole(reader))?;
-        Ok(before == self.objects)
+        query::reading(connection, |reader| {
+            let before = self.objects.clone();
+            self.read_whole(reader)?;
+            let is_same = before == self.objects;
+            Ok(self.apart.changes(reader)?.is_empty() && is_same)
+        })
     }
 
     fn read_whole(&mut self, reader: &mut Reader<'_>) -> Result<Changes, SqlError> {

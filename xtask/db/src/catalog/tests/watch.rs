@@ -1,5 +1,6 @@
 //! A watch against whole snapshots: what is read in parts is what is read as a whole.
 
+use super::super::apart::Apart;
 use super::*;
 use crate::sql::statements::starts;
 
@@ -99,4 +100,139 @@ fn a_watch_sees_what_is_not_in_a_row() {
     other.execute("COMMIT").unwrap();
     let late = names(&watch.changes(database.connection()).unwrap().differences());
     assert_eq!(late, ["table public.late"]);
+}
+
+/// What is told apart, each with the objects that are then not the same: of a watch, since two databases seldom have one
+/// owner. `%I` is the database.
+const APART: &[(&str, &[&str])] = &[
+    (
+        "ALTER TABLE parent OWNER TO catalog_reader",
+        &["owner of table public.parent"],
+    ),
+    (
+        "ALTER VIEW v OWNER TO catalog_reader",
+        &["owner of view public.v"],
+    ),
+    (
+        "ALTER SEQUENCE s OWNER TO catalog_reader",
+        &["owner of sequence public.s"],
+    ),
+    (
+        "ALTER FUNCTION f(int, text) OWNER TO catalog_reader",
+        &["owner of function public.f(integer,pg_catalog.text)"],
+    ),
+    (
+        "ALTER SCHEMA app OWNER TO catalog_reader",
+        &["owner of schema app"],
+    ),
+    (
+        "ALTER TYPE mood OWNER TO catalog_reader",
+        &["owner of type public.mood"],
+    ),
+    (
+        "ALTER PUBLICATION news OWNER TO catalog_reader",
+        &["owner of publication news"],
+    ),
+    (
+        "ALTER FUNCTION f(text) DEPENDS ON EXTENSION citext",
+        &["extension that it depends on of function public.f(pg_catalog.text)"],
+    ),
+    (
+        "ALTER TRIGGER touch ON t DEPENDS ON EXTENSION citext",
+        &["extension that it depends on of trigger touch on public.t"],
+    ),
+    (
+        "ALTER USER MAPPING FOR PUBLIC SERVER elsewhere OPTIONS (ADD password 'hush')",
+        &["secret options of user mapping public on server elsewhere"],
+    ),
+    (
+        "ALTER USER MAPPING FOR PUBLIC SERVER elsewhere OPTIONS (SET password 'lull')",
+        &["secret options of user mapping public on server elsewhere"],
+    ),
+    (
+        "COMMENT ON EXTENSION citext IS 'ours'",
+        &["comment extension citext"],
+    ),
+    (
+        "CREATE SUBSCRIPTION here CONNECTION 'dbname=x password=hush' PUBLICATION p WITH (connect = false)",
+        &["subscription here"],
+    ),
+    (
+        "ALTER DATABASE %I SET work_mem = '7MB'",
+        &["settings of the database"],
+    ),
+    (
+        "ALTER ROLE catalog_reader IN DATABASE %I SET work_mem = '8MB'",
+        &["settings of the database for catalog_reader"],
+    ),
+    ("ALTER DATABASE %I CONNECTION LIMIT 7", &["database itself"]),
+    ("COMMENT ON DATABASE %I IS 'ours'", &["database itself"]),
+    (
+        "GRANT CREATE ON DATABASE %I TO catalog_reader",
+        &["database itself"],
+    ),
+    (
+        "ALTER DATABASE %I OWNER TO catalog_reader",
+        &["database itself"],
+    ),
+];
+
+/// As [`APART`], of large objects, which `pg_dump --schema-only` leaves out.
+const LARGE: &[&str] = &[
+    "SELECT lo_create(4711)",
+    "SELECT lo_create(0)",
+    "COMMENT ON LARGE OBJECT 4711 IS 'large'",
+    "GRANT SELECT ON LARGE OBJECT 4711 TO catalog_reader",
+    "SELECT lo_unlink(4711)",
+];
+
+/// What is the machine's, or the extension's: nobody compares it.
+const NOT_OURS: &[&str] = &[
+    "UPDATE pg_collation SET collversion = '0' WHERE collname = 'german'",
+    "ALTER FUNCTION app.citext_eq(app.citext, app.citext) COST 7",
+];
+
+#[test]
+fn a_watch_sees_what_no_definition_says() {
+    let mut database = Database::base();
+    let mut watch = Watch::start(database.connection(), 0).unwrap();
+    let mut changed = |database: &mut Database, change: &str| {
+        let name = Ident(&database.name).to_string();
+        database.run(&change.replace("%I", &name));
+        watch.changes(database.connection()).unwrap().differences()
+    };
+    let mut dump = database.dump_with(&["--create"]);
+    for (change, expected) in APART {
+        let differences = changed(&mut database, change);
+        assert_eq!(names(&differences), *expected, "{change}");
+        let is_apart = |difference: &Difference| Apart::has(&difference.key);
+        let is_comment = change.starts_with("COMMENT ON EXTENSION");
+        assert!(is_comment || differences.iter().all(is_apart), "{change}");
+        let shown = render(&differences, "before", "after");
+        assert!(
+            !shown.contains("hush") && !shown.contains("lull"),
+            "{shown}"
+        );
+        let before = std::mem::replace(&mut dump, database.dump_with(&["--create"]));
+        assert_ne!(before, dump, "{change}");
+    }
+    for change in LARGE {
+        let differences = changed(&mut database, change);
+        let found = names(&differences);
+        assert_eq!(found, ["large objects of the database"], "{change}");
+        assert!(Apart::has(&differences[0].key), "{change}");
+    }
+    for change in NOT_OURS {
+        assert_eq!(names(&changed(&mut database, change)), [""; 0], "{change}");
+        assert_eq!(database.dump_with(&["--create"]), dump, "{change}");
+    }
+    assert_eq!(names(&changed(&mut database, "SELECT 1")), [""; 0]);
+    let reset = format!("ALTER DATABASE {} RESET work_mem", Ident(&database.name));
+    database.run(&reset);
+    assert!(!watch.is_right(database.connection()).unwrap());
+    // Or else the database can't be dropped.
+    for statement in ["SET (slot_name = NONE)", "DISABLE"] {
+        database.run(&format!("ALTER SUBSCRIPTION here {statement}"));
+    }
+    database.run("DROP SUBSCRIPTION here");
 }
