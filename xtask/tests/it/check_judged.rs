@@ -190,3 +190,95 @@ fn what_follows_from_the_order_of_columns_is_no_finding() {
         "{ignored:?}"
     );
 }
+
+/// One service on the throw-away server, whose database is migrated.
+fn migrated() -> (Workspace, String) {
+    let mut workspace = workspace(&["arc"]);
+    let database = workspace.database("arc");
+    let url = workspace.url(&database);
+    workspace.set("ARC_DATABASE_URL", &url);
+    workspace.migration(
+        "arc",
+        X,
+        "CREATE TABLE child (item bigint CONSTRAINT its REFERENCES arc_items); CREATE FUNCTION f() RETURNS int LANGUAGE SQL AS 'SELECT 1'",
+        "DROP FUNCTION f; DROP TABLE child",
+    );
+    workspace.db("create").exits(0);
+    workspace.db("migrate").exits(0);
+    (workspace, database)
+}
+
+#[test]
+fn pg_dump_decides_of_a_configured_database_too() {
+    let (workspace, database) = migrated();
+    workspace.execute(&database, "ALTER TABLE child DISABLE TRIGGER ALL");
+    assert_eq!(findings(&workspace, "check --live"), []);
+    let ignored = ignored(&workspace, "check --live");
+    assert_eq!(ignored.len(), 1, "{ignored:?}");
+    assert_eq!(ignored[0].0, "");
+    assert!(
+        ignored[0].1.contains("constraint its on public.child"),
+        "{ignored:?}"
+    );
+    // What is not the migrations' is not compared: other tools' tables, the database's settings, owners, our own.
+    workspace.execute(
+        &database,
+        &format!(
+            "CREATE TABLE alembic_version (version_num varchar(32)); ALTER DATABASE \"{database}\" SET work_mem = '7MB';
+             CREATE ROLE live_other; ALTER TABLE child OWNER TO live_other"
+        ),
+    );
+    let found = findings(&workspace, "check --live");
+    workspace.execute(&database, "DROP OWNED BY live_other CASCADE");
+    workspace.execute(&database, "DROP ROLE live_other");
+    assert_eq!(found, []);
+}
+
+#[test]
+fn what_only_pg_dump_shows_of_a_configured_database_is_drift() {
+    let (workspace, database) = migrated();
+    assert_eq!(findings(&workspace, "check --live"), []);
+    workspace.execute(
+        &database,
+        "ALTER FUNCTION f() DEPENDS ON EXTENSION plpgsql; GRANT SELECT ON child TO PUBLIC",
+    );
+    let found = only(&workspace, "check --live");
+    assert_eq!(found.0, "live-drift");
+    for said in ["DEPENDS ON EXTENSION plpgsql", "GRANT SELECT TO PUBLIC"] {
+        assert!(found.3.contains(said), "{}", found.3);
+    }
+}
+
+#[test]
+fn a_role_that_may_not_lock_tables_compares_snapshots_and_says_so() {
+    let (mut workspace, database) = migrated();
+    let role = workspace.database("reader");
+    workspace.execute(
+        &database,
+        &format!(
+            "CREATE ROLE {role} LOGIN PASSWORD 'pw'; GRANT USAGE ON SCHEMA db_ledger TO {role};
+             GRANT SELECT ON ALL TABLES IN SCHEMA db_ledger TO {role};
+             GRANT SELECT ON __diesel_schema_migrations TO {role}; ALTER TABLE child ADD hand int"
+        ),
+    );
+    let url = workspace.get("ARC_DATABASE_URL");
+    let (_, place) = url.rsplit_once('@').unwrap();
+    workspace.set("ARC_DATABASE_URL", &format!("postgres://{role}:pw@{place}"));
+    let found = only(&workspace, "check --live");
+    workspace
+        .db("check --live")
+        .says("only snapshots of the catalog are compared")
+        .says("permission denied for table")
+        .does_not_say("pw@");
+    workspace.execute(
+        &database,
+        &format!("DROP OWNED BY {role}; DROP ROLE {role}"),
+    );
+    assert!(
+        found
+            .3
+            .contains("column public.child.hand: only in the database"),
+        "{}",
+        found.3
+    );
+}

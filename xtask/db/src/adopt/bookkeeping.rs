@@ -14,7 +14,7 @@ const COMPANIONS: &[(&str, &str)] = &[
 ];
 
 /// A schema that is all one tool's.
-pub(super) const SCHEMA: &str = "atlas_schema_revisions";
+pub(crate) const SCHEMA: &str = "atlas_schema_revisions";
 
 /// A table of another tool's, or a sequence that such a table owns.
 #[derive(Debug, Deserialize)]

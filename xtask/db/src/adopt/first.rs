@@ -117,7 +117,7 @@ fn write(mut visit: Visit<'_>, folder: &Path, accept: bool) -> Result<String> {
         paths.push(file.path.clone());
     }
     for note in &script.notes {
-        app.progress.line(&format!("{NOTE}note{NOTE:#}: {note}"));
+        app.progress.note(note);
     }
     let to = match visit.state.owner() {
         Some(_) => format!(" --to {}", migration.version),

@@ -115,6 +115,11 @@ fn is_implied(difference: &Difference) -> bool {
 }
 
 impl Difference {
+    /// Whether it is what somebody may do with an object.
+    pub(crate) fn is_privilege(&self) -> bool {
+        ["grants", "default privileges"].contains(&self.key.kind.as_str())
+    }
+
     /// Whether it is the order of a table's columns: what can't be undone, as a column that is added again comes last.
     pub(crate) fn is_order(&self) -> bool {
         self.key.kind == "column order"

@@ -1,14 +1,15 @@
 //! `--live`: the configured databases, read and never written, beside what their migrations make.
 
+mod drift;
+
+use super::finding::Ignored;
 use super::{Finding, Found};
-use crate::adopt::bookkeeping;
 use crate::app::App;
-use crate::catalog::{Difference, Snapshot, render};
 use crate::database::guard::{self, Purpose};
 use crate::database::state::State;
 use crate::database::target::Target;
 use crate::migrations::{Migration, Migrations};
-use crate::pg::{Connection, SqlError};
+use crate::pg::SqlError;
 use crate::scratch::throwaway::{ThrowawayServer, Trust};
 use crate::ui::failure::Result;
 use crate::ui::parallel;
@@ -28,9 +29,10 @@ pub(crate) fn run(app: &App, services: &[&Service], trust: Trust) -> Found {
     let mut states = Vec::new();
     for result in looked {
         match result {
-            Ok((mut findings, state)) => {
-                found.findings.append(&mut findings);
-                states.extend(state);
+            Ok(looked) => {
+                found.findings.extend(looked.findings);
+                found.ignored.extend(looked.ignored);
+                states.extend(looked.state);
             }
             Err(failure) => found.failures.push(failure),
         }
@@ -47,7 +49,22 @@ pub(crate) fn run(app: &App, services: &[&Service], trust: Trust) -> Found {
     found
 }
 
-type Looked<'c> = (Vec<Finding>, Option<(Target<'c>, State)>);
+/// What was seen of one service.
+#[derive(Default)]
+struct Looked<'c> {
+    findings: Vec<Finding>,
+    ignored: Vec<Ignored>,
+    state: Option<(Target<'c>, State)>,
+}
+
+impl From<Finding> for Looked<'_> {
+    fn from(finding: Finding) -> Self {
+        Self {
+            findings: vec![finding],
+            ..Self::default()
+        }
+    }
+}
 
 fn look<'c>(
     app: &'c App,
@@ -56,13 +73,13 @@ fn look<'c>(
 ) -> Result<Looked<'c>> {
     // Folders that can't be read are found by the checks of files.
     let Ok(migrations) = Migrations::read(service) else {
-        return Ok((Vec::new(), None));
+        return Ok(Looked::default());
     };
     let url = match app.variables.resolve(service) {
         Ok(url) => url,
         Err(failure) => {
             let finding = Finding::new("live-url", failure.message).of(&service.name);
-            return Ok((vec![finding.help(failure.help.join("\n"))], None));
+            return Ok(finding.help(failure.help.join("\n")).into());
         }
     };
     if let Some(warning) = url.warning(service) {
@@ -79,7 +96,7 @@ fn look<'c>(
         let message = format!("database `{}` does not exist", target.url.database);
         let finding = Finding::new("live-missing", message).of(&service.name);
         let help = format!("run `cargo xtask db create {}`", service.name);
-        return Ok((vec![finding.help(help)], None));
+        return Ok(finding.help(help).into());
     };
     let failed = |error: SqlError| target.failed("read", &error);
     let state = State::inspect(&mut connection).map_err(failed)?;
@@ -88,13 +105,20 @@ fn look<'c>(
         target: &target,
         state: &state,
         findings: Vec::new(),
+        ignored: Vec::new(),
     };
     live.history();
     live.owner();
     live.indexes();
     live.drift(server, &mut connection)?;
-    let findings = live.findings;
-    Ok((findings, Some((target, state))))
+    let Live {
+        findings, ignored, ..
+    } = live;
+    Ok(Looked {
+        findings,
+        ignored,
+        state: Some((target, state)),
+    })
 }
 
 /// One service's database.
@@ -103,6 +127,7 @@ struct Live<'l> {
     target: &'l Target<'l>,
     state: &'l State,
     findings: Vec<Finding>,
+    ignored: Vec<Ignored>,
 }
 
 impl Live<'_> {
@@ -203,61 +228,5 @@ impl Live<'_> {
                 format!("`DROP INDEX CONCURRENTLY {index}` and build it again, or `REINDEX INDEX CONCURRENTLY {index}`"),
             );
         }
-    }
-
-    /// Compares the database with one that its applied migrations make from empty.
-    fn drift(&mut self, server: &ThrowawayServer<'_>, connection: &mut Connection) -> Result<()> {
-        let is_other = self
-            .findings
-            .iter()
-            .any(|finding| finding.check == "live-owner");
-        if is_other || !self.state.has_history {
-            // Everything would differ.
-            return Ok(());
-        }
-        let target = self.target;
-        let mut built = server.database(target.service)?;
-        for applied in &self.state.applied {
-            // An unknown one is told already; what it made then shows as a difference.
-            if let Some(migration) = target.migrations.get(&applied.version)
-                && built.up(migration).is_err()
-            {
-                // Found by the checks on the throw-away server.
-                return Ok(());
-            }
-        }
-        let refused = |error: SqlError| target.failed("read the catalog of", &error);
-        let expected = Snapshot::read(built.connection()).map_err(refused)?;
-        let actual = Snapshot::read(connection).map_err(refused)?;
-        let invalid = |difference: &Difference| {
-            let is_told = |index: &String| difference.key.name.ends_with(index.as_str());
-            difference.key.kind == "index" && self.state.invalid_indexes.iter().any(is_told)
-        };
-        let differences: Vec<_> = expected
-            .diff(&actual)
-            .into_iter()
-            .filter(|difference| {
-                !difference.is_order() && !invalid(difference) && !bookkeeping::is_kept(difference)
-            })
-            .collect();
-        if differences.is_empty() {
-            return Ok(());
-        }
-        let majors = [connection, built.connection()].map(|c| c.server_version() / 10_000);
-        let mut help = "write the manual change as a migration, or undo it".to_owned();
-        if let [live, throwaway] = majors
-            && live != throwaway
-        {
-            help.push_str(&format!(
-                "\nthe database is on PostgreSQL {live}, and was compared with one on {throwaway}, which may write definitions in another way: set LOCAL_POSTGRES_VERSION={live} to be sure"
-            ));
-        }
-        let message = format!(
-            "database `{}` differs from what its migrations make:\n{}",
-            target.url.database,
-            render(&differences, "in the migrations", "in the database")
-        );
-        self.add("live-drift", None, message, help);
-        Ok(())
     }
 }

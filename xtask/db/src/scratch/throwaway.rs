@@ -72,7 +72,9 @@ pub(crate) struct ThrowawayServer<'c> {
 
 /// What `pg_dump` needs to read a throw-away database.
 pub(crate) struct Dumped {
-    params: Params,
+    pub(crate) params: Params,
+    /// As libpq numbers it.
+    pub(crate) server_version: i32,
     name: String,
 }
 
@@ -236,6 +238,7 @@ impl ThrowawayDatabase<'_> {
     pub(crate) fn dumped(&self) -> Dumped {
         Dumped {
             params: self.connection.pinned(),
+            server_version: self.connection.server_version(),
             name: self.keeper.name().to_owned(),
         }
     }

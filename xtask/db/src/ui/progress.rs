@@ -1,5 +1,6 @@
 //! What is going on, on stderr, while it goes on: a spinner per service on a terminal, plain lines elsewhere.
 
+use crate::ui::report::NOTE;
 use std::io::{IsTerminal as _, Write as _};
 use std::sync::{Mutex, mpsc};
 use std::time::{Duration, Instant};
@@ -28,6 +29,11 @@ impl Progress {
             Some(bars) => bars.suspend(|| print(text)),
             None => print(text),
         }
+    }
+
+    /// Prints what is good to know, as [`line`](Self::line) does.
+    pub(crate) fn note(&self, text: &str) {
+        self.line(&format!("{NOTE}note{NOTE:#}: {text}"));
     }
 
     /// Begins the work on one service.

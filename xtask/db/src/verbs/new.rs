@@ -13,7 +13,7 @@ use crate::scratch::schema_diff::{self, Script};
 use crate::scratch::schema_rs;
 use crate::scratch::throwaway::{self, ThrowawayDatabase, ThrowawayServer};
 use crate::ui::failure::{Failure, Result};
-use crate::ui::report::{NOTE, Report};
+use crate::ui::report::Report;
 use crate::workspace::Service;
 use crate::workspace::diesel_toml::DieselToml;
 
@@ -162,7 +162,7 @@ fn diff(
         },
     )?;
     for note in notes.iter().map(String::as_str).chain([UNSEEN]) {
-        app.progress.line(&format!("{NOTE}note{NOTE:#}: {note}"));
+        app.progress.note(note);
     }
     Ok(Some(script))
 }

@@ -12,7 +12,6 @@ use crate::migrations::Migration;
 use crate::pg::Tool;
 use crate::scratch::throwaway::{Dumped, ThrowawayDatabase, ThrowawayServer};
 use crate::ui::failure::Result;
-use crate::ui::report::NOTE;
 use crate::workspace::Service;
 
 /// The `pg_dump` of the throw-away server, if there is one.
@@ -35,7 +34,7 @@ impl<'j> Judge<'j> {
                 "{}: only snapshots of the catalog are compared",
                 failure.message
             );
-            note(app, &text);
+            app.progress.note(&text);
         });
         Ok(Self {
             app,
@@ -48,14 +47,10 @@ impl<'j> Judge<'j> {
     pub(super) fn dump(&self, dumped: &Dumped) -> Option<Dump> {
         let dump = dumped.dump(self.tool.as_ref()?);
         dump.inspect_err(|error| {
-            note(self.app, &format!("pg_dump can't read a throw-away database, so only snapshots of the catalog are compared: {error:#}"));
+            self.app.progress.note(&format!("pg_dump can't read a throw-away database, so only snapshots of the catalog are compared: {error:#}"));
         })
         .ok()
     }
-}
-
-fn note(app: &App, text: &str) {
-    app.progress.line(&format!("{NOTE}note{NOTE:#}: {text}"));
 }
 
 /// A service's migrations, all of which apply.
