@@ -9,6 +9,7 @@ mod check_offline;
 mod check_throwaway;
 mod ci;
 mod destroying;
+mod documents;
 mod dropping;
 mod failures;
 mod fix;
