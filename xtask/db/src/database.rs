@@ -7,6 +7,7 @@ mod explain;
 mod fault;
 pub(crate) mod guard;
 pub(crate) mod identity;
+pub(crate) mod interrupt;
 pub(crate) mod ledger;
 pub(crate) mod lock;
 pub(crate) mod recovery;

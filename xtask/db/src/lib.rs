@@ -26,6 +26,7 @@ use std::process::ExitCode;
 use clap::Subcommand;
 
 use app::{App, Options};
+use database::interrupt;
 use ui::failure::Failure;
 use ui::report::Report;
 use verbs::{
@@ -72,11 +73,15 @@ enum Verb {
 
 const EXIT_CODES: &str = "\
 Exit codes: 0 done, 1 findings, 2 usage or settings, 3 cannot connect, 4 a migration or another statement failed, 5 lock not obtained in \
-time, 6 refused: wrong database, 7 refused: destructive and not confirmed. Of several services the highest wins.";
+time, 6 refused: wrong database, 7 refused: destructive and not confirmed, 130 interrupted. Of several services the highest wins.";
 
 /// Runs a verb on the workspace of the working directory: data to stdout, everything else to stderr.
 #[must_use]
 pub fn run(args: &Args) -> ExitCode {
+    // psql has Ctrl-C to itself.
+    if !matches!(args.verb, Verb::Psql(_)) {
+        interrupt::listen();
+    }
     App::new(&args.options)
         .map_err(|failure| vec![failure])
         .and_then(|app| call(app, &args.verb))

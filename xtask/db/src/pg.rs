@@ -19,5 +19,5 @@ pub(crate) use connection::{Connection, answer_timeout};
 pub(crate) use error::SqlError;
 pub(crate) use params::Params;
 pub(crate) use quoted::{Ident, Literal};
-pub(crate) use raw::Rows;
+pub(crate) use raw::{Cancel, Rows};
 pub(crate) use tools::{Tool, Work};

@@ -20,7 +20,7 @@ fn until_applying(child: &mut Child, migration: &str) {
     );
 }
 
-fn until(what: &str, mut condition: impl FnMut() -> bool) {
+pub(crate) fn until(what: &str, mut condition: impl FnMut() -> bool) {
     let begin = Instant::now();
     while !condition() {
         assert!(

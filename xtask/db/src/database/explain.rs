@@ -4,6 +4,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::database::fault::Fault;
+use crate::database::interrupt;
 use crate::database::lock;
 use crate::database::recovery::{Recovery, left_indexes};
 use crate::database::runner::Runner;
@@ -28,21 +29,30 @@ impl Runner<'_> {
             shown.push_str(&format!("\n  = {}", notice.replace('\n', "\n    ")));
         }
         let is_lasting = self.books.is_lasting();
-        let mut failure = Failure::new(
-            Kind::Migration,
-            format!(
-                "failed to {} migration `{}` of service `{}`{}\n{}",
-                task.verb(),
-                migration.name,
-                self.service.name,
-                if is_lasting {
-                    ""
-                } else {
-                    " on a throw-away database"
-                },
-                (self.clean)(&shown)
-            ),
+        let what = format!(
+            "migration `{}` of service `{}`",
+            migration.name, self.service.name
         );
+        // query_canceled
+        let mut failure = match error.sqlstate == "57014" && interrupt::is_interrupted() {
+            true => Failure::new(
+                Kind::Interrupted,
+                format!("interrupted while {} {what}", task.going_on()),
+            ),
+            false => Failure::new(
+                Kind::Migration,
+                format!(
+                    "failed to {} {what}{}\n{}",
+                    task.verb(),
+                    if is_lasting {
+                        ""
+                    } else {
+                        " on a throw-away database"
+                    },
+                    (self.clean)(&shown)
+                ),
+            ),
+        };
         let since = match &self.recovery {
             Some(Recovery { target, .. }) if self.connection.is_lost() => {
                 Some(after_loss(target, task))

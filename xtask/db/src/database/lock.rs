@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use crate::database::guard::Permit;
+use crate::database::interrupt;
 use crate::database::target::Target;
 use crate::pg::{Connection, SqlError};
 use crate::ui::failure::{Failure, Kind, Result};
@@ -143,6 +144,7 @@ fn try_until(
         if taken {
             return Ok(());
         }
+        interrupt::check(|| format!("service `{}` was begun", service.name))?;
         if Instant::now() >= deadline {
             return Err(Failure::new(
                 Kind::Lock,

@@ -9,6 +9,7 @@ use std::time::Instant;
 use crate::app::App;
 use crate::database::books::{Books, LedgerBooks};
 use crate::database::fault::Fault;
+use crate::database::interrupt::{self, AtHand};
 use crate::database::recovery::Recovery;
 use crate::database::session::{RESET, Session};
 use crate::database::task::{Direction, Done, Failed, Ran, Task};
@@ -68,7 +69,11 @@ impl Runner<'_> {
             let mut ran = Ran::default();
             for (index, task) in tasks.iter().enumerate() {
                 watch.begin(|| task.doing(index, tasks));
-                match self.run_one(task, watch) {
+                let ran_one = match self.stopped(task) {
+                    Some(failed) => Err(failed),
+                    None => self.run_one(task, watch),
+                };
+                match ran_one {
                     Ok(done) => ran.done.push(done),
                     Err(failed) => {
                         ran.failed = Some(failed);
@@ -77,6 +82,17 @@ impl Runner<'_> {
                 }
             }
             ran
+        })
+    }
+
+    /// Why a task is not begun: Ctrl-C was pressed.
+    fn stopped(&self, task: &Task<'_>) -> Option<Failed> {
+        let (name, service) = (&task.migration.name, &self.service.name);
+        let before = || format!("migration `{name}` of service `{service}` was begun");
+        let failure = interrupt::check(before).err()?;
+        Some(Failed {
+            since: Some("what was done before it stays".to_owned()),
+            ..Failed::before_running(task, failure)
         })
     }
 
@@ -191,7 +207,9 @@ impl Runner<'_> {
             Some(statement) => watch.at(done, statement.sql),
             None => watch.at_books(),
         };
+        let at_hand = AtHand::of(self.connection);
         let ran = self.connection.pipeline_told(&flight, own.len() + 1, at);
+        drop(at_hand);
         ran.map_err(|error| {
             let number = error.statements_done.checked_sub(1);
             match number.and_then(|number| own.get(number)) {
@@ -243,7 +261,9 @@ impl Runner<'_> {
 
     /// Sends the file as one string; whether it ended the transaction around it.
     fn as_one_string(&mut self, task: &Task<'_>, script: &Script<'_>) -> Result<bool, Fault> {
+        let at_hand = AtHand::of(self.connection);
         let (ran, ended) = self.connection.execute_whole(&task.sql);
+        drop(at_hand);
         match ran {
             Ok(()) => Ok(ended || !self.connection.in_transaction()),
             Err(error) => {

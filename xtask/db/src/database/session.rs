@@ -5,6 +5,7 @@ use std::time::Instant;
 use crate::app::App;
 use crate::database::claim;
 use crate::database::guard::{self, Permit};
+use crate::database::interrupt::{self, Writing};
 use crate::database::ledger::Ledger;
 use crate::database::lock::Lock;
 use crate::database::state::State;
@@ -22,6 +23,8 @@ pub(crate) struct Session<'a> {
     pub(crate) state: State,
     _permit: Permit,
     _lock: Lock,
+    // Dropped last: until then, Ctrl-C lets the session end in order.
+    _writing: Writing,
 }
 
 impl<'a> Session<'a> {
@@ -37,6 +40,8 @@ impl<'a> Session<'a> {
         step: &Step<'_>,
         texts: impl IntoIterator<Item = &'s str>,
     ) -> Result<Self> {
+        let begun = || format!("service `{}` was begun", visit.target.service.name);
+        interrupt::check(begun)?;
         let mut connection = visit.connection()?;
         if let Some(reason) = connection.is_read_only() {
             return Err(visit.target.takes_no_writes(reason));
@@ -51,6 +56,7 @@ impl<'a> Session<'a> {
         let deadline = Instant::now() + app.lock_timeout;
         let apart = texts.into_iter().any(may_unlock);
         let lock = Lock::acquire(&mut connection, target, &permit, deadline, step, apart)?;
+        let writing = Writing::begin();
         connection
             .execute(RESET)
             .map_err(|error| target.failed("prepare", &error))?;
@@ -63,6 +69,7 @@ impl<'a> Session<'a> {
             _permit: target.admit(app, &state, purpose)?,
             state,
             _lock: lock,
+            _writing: writing,
         };
         session.claim()?;
         Ok(session)

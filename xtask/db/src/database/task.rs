@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::database::ledger::RunKind;
 use crate::migrations::Migration;
-use crate::ui::failure::Failure;
+use crate::ui::failure::{Failure, Kind};
 
 /// The way a migration is run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,8 +59,12 @@ pub(crate) struct Failed {
 }
 
 impl Failed {
-    /// The failure, with what to do now.
-    pub(crate) fn advised(self, advice: &str) -> Failure {
+    /// The failure, with what to do now: to go on where it was only interrupted.
+    pub(crate) fn advised(self, advice: &str, to_go_on: &str) -> Failure {
+        let advice = match self.failure.kind {
+            Kind::Interrupted => to_go_on,
+            _ => advice,
+        };
         match self.since {
             Some(since) => self.failure.help(format!("{since}; {advice}")),
             None => self.failure,
@@ -118,16 +122,21 @@ impl<'m> Task<'m> {
         }
     }
 
+    /// What is going on, in a message.
+    pub(super) fn going_on(&self) -> &'static str {
+        match self.direction {
+            Direction::Up => "applying",
+            Direction::Down => "reverting",
+        }
+    }
+
     /// How a message begins that says what is going on: number `index` of `tasks`.
     pub(super) fn doing(&self, index: usize, tasks: &[Task<'_>]) -> String {
         let alike = |tasks: &[Task<'_>]| {
             let alike = tasks.iter().filter(|task| task.direction == self.direction);
             alike.count()
         };
-        let doing = match self.direction {
-            Direction::Up => "applying",
-            Direction::Down => "reverting",
-        };
+        let doing = self.going_on();
         let (number, all) = (alike(&tasks[..=index]), alike(tasks));
         format!("{doing} {} ({number}/{all})", self.migration.name)
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde::de::DeserializeOwned;
 
-use super::raw::{Raw, RawResult, Rows, Status};
+use super::raw::{Cancel, Raw, RawResult, Rows, Status};
 use super::{Params, SqlError};
 
 /// The result of a statement.
@@ -168,6 +168,11 @@ impl Connection {
             return Some("it is a standby");
         }
         is_on(c"default_transaction_read_only").then_some("default_transaction_read_only is on")
+    }
+
+    /// What cancels the statements of this session.
+    pub(crate) fn cancel(&self) -> Cancel {
+        self.raw.cancel()
     }
 
     /// Whether a transaction is open, in good or in failed state.

@@ -208,6 +208,37 @@ impl Raw {
     }
 }
 
+/// Cancels what a session is at, from any thread and by a connection of its own.
+pub(crate) struct Cancel(*mut pq_sys::PGcancel);
+
+// SAFETY: libpq makes it for use from other threads; it is only read after it is made.
+unsafe impl Send for Cancel {}
+// SAFETY: as above.
+unsafe impl Sync for Cancel {}
+
+impl Cancel {
+    /// Asks the server to cancel the statement at hand, if there is one. Whether it was is for the session to hear.
+    pub(crate) fn send(&self) {
+        let mut error = [0; 256];
+        // SAFETY: a handle or null, and a buffer of the length that is said.
+        unsafe { pq_sys::PQcancel(self.0, error.as_mut_ptr(), 256) };
+    }
+}
+
+impl Drop for Cancel {
+    fn drop(&mut self) {
+        // SAFETY: freed once; null is allowed.
+        unsafe { pq_sys::PQfreeCancel(self.0) };
+    }
+}
+
+impl Raw {
+    pub(super) fn cancel(&self) -> Cancel {
+        // SAFETY: a connection, live or broken; null comes of the latter, and is allowed.
+        Cancel(unsafe { pq_sys::PQgetCancel(self.conn) })
+    }
+}
+
 impl Drop for Raw {
     fn drop(&mut self) {
         // SAFETY: closed once; null is allowed.

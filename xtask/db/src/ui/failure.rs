@@ -19,6 +19,8 @@ pub(crate) enum Kind {
     WrongDatabase = 6,
     /// Destructive, and not confirmed.
     NotConfirmed = 7,
+    /// Ctrl-C: as shells say it, 128 and the number of SIGINT.
+    Interrupted = 130,
 }
 
 /// One failure as a person reads it: what failed and why, then what to do.

@@ -18,7 +18,7 @@ use crate::migrations::Migration;
 use crate::ui::failure::{Failure, Result};
 use crate::ui::replace::replace;
 use crate::ui::report::{GOOD, NOTE, Outcome, Report, count, duration};
-use crate::verbs::outcome::{lines, outcome};
+use crate::verbs::outcome::{lines, outcome, stopped};
 use crate::verbs::services::Services;
 
 /// Apply the pending migrations
@@ -131,10 +131,13 @@ fn migrate(visit: Visit<'_>, limit: Option<&str>, accept: bool) -> Result<Outcom
                 .push("out of order: a newer migration is already applied".to_owned());
         }
     }
-    let advice = "fix the migration and run the command again";
+    let (advice, to_go_on) = (
+        "fix the migration and run the command again",
+        "run the command again to go on",
+    );
     let failure = failed.map(|failed| match &pending[done.len() + 1..] {
-        [] => failed.advised(advice),
-        not_run @ [next, ..] => failed.advised(advice).help(format!(
+        [] => failed.advised(advice, to_go_on),
+        not_run @ [next, ..] => failed.advised(advice, to_go_on).help(format!(
             "not run: {} after it, from `{}` on",
             count(not_run.len(), "migration"),
             next.name
@@ -142,7 +145,7 @@ fn migrate(visit: Visit<'_>, limit: Option<&str>, accept: bool) -> Result<Outcom
     });
     let time = done.iter().map(|done| done.duration).sum();
     let summary = match (&failure, done.len()) {
-        (Some(_), number) => format!("failed after {}", count(number, "migration")),
+        (Some(failure), number) => stopped(failure, number),
         (None, 0) => format!("up to date at {}", current(&session.state)),
         (None, number) => format!(
             "{GOOD}applied {}{GOOD:#} in {}",

@@ -1,8 +1,8 @@
 //! What became of one service, as the verbs say it.
 
 use crate::database::target::Target;
-use crate::ui::failure::Result;
-use crate::ui::report::{Outcome, Report};
+use crate::ui::failure::{Failure, Kind, Result};
+use crate::ui::report::{Outcome, Report, count};
 
 /// A service's line, with nothing below it yet.
 pub(crate) fn outcome(target: &Target<'_>, summary: impl Into<String>) -> Outcome {
@@ -24,4 +24,21 @@ pub(crate) fn lines(targets: &[Target<'_>], results: Vec<Result<Outcome>>, undon
         })
     });
     lines.collect()
+}
+
+/// Why a run of migrations did not come to its end, in a word.
+pub(crate) fn how_stopped(failure: &Failure) -> &'static str {
+    match failure.kind {
+        Kind::Interrupted => "interrupted",
+        _ => "failed",
+    }
+}
+
+/// How far a run of migrations came that did not come to its end.
+pub(crate) fn stopped(failure: &Failure, done: usize) -> String {
+    format!(
+        "{} after {}",
+        how_stopped(failure),
+        count(done, "migration")
+    )
 }

@@ -12,7 +12,7 @@ use crate::ui::report::{GOOD, Outcome, Report, count, duration};
 use crate::verbs::confirm::Confirmation;
 use crate::verbs::downward::Chosen;
 use crate::verbs::migrate::detail;
-use crate::verbs::outcome::{lines, outcome};
+use crate::verbs::outcome::{how_stopped, lines, outcome};
 
 /// Revert the newest migrations of a service and apply them again
 ///
@@ -59,33 +59,19 @@ fn redo(mut visit: Visit<'_>, args: &Args) -> Outcome {
             target.service.name,
             chosen.newest().unwrap_or_default()
         );
-        let advice = match done.len() {
-            0 => "fix its down.sql and run the command again".to_owned(),
-            number if number < downs => format!("apply again what was reverted: {migrate}"),
-            _ => format!("fix its up.sql, then: {migrate}"),
+        let again = format!("apply again what was reverted: {migrate}");
+        let (advice, to_go_on) = match done.len() {
+            0 => (
+                "fix its down.sql and run the command again".to_owned(),
+                "run the command again".to_owned(),
+            ),
+            number if number < downs => (again.clone(), again),
+            _ => (format!("fix its up.sql, then: {migrate}"), again),
         };
         ran.failed
-            .map_or(Ok(()), |failed| Err(failed.advised(&advice)))
+            .map_or(Ok(()), |failed| Err(failed.advised(&advice, &to_go_on)))
     })();
-    let time = done.iter().map(|done| done.duration).sum();
-    let (reverted, applied): (Vec<_>, Vec<_>) = done
-        .iter()
-        .partition(|done| done.direction == Direction::Down);
-    let summary = match (&result, applied.len()) {
-        (Err(failure), 0) if failure.kind != Kind::Migration => "not reverted".to_owned(),
-        (Err(_), number) => format!(
-            "failed: {} reverted, {number} applied again",
-            count(reverted.len(), "migration")
-        ),
-        (Ok(()), 0) => "nothing to redo".to_owned(),
-        (Ok(()), number) => {
-            format!(
-                "{GOOD}reverted and applied {}{GOOD:#} in {}",
-                count(number, "migration"),
-                duration(time)
-            )
-        }
-    };
+    let summary = summary(&done, result.as_ref().err());
     let details = done.iter().map(|done| match done.direction {
         Direction::Down => format!("down  {}", detail(done)),
         Direction::Up => format!("up    {}", detail(done)),
@@ -95,6 +81,32 @@ fn redo(mut visit: Visit<'_>, args: &Args) -> Outcome {
         details,
         failure: result.err(),
         ..outcome(target, summary)
+    }
+}
+
+/// How far it came.
+fn summary(done: &[Done], failure: Option<&Failure>) -> String {
+    let time = done.iter().map(|done| done.duration).sum();
+    let (reverted, applied): (Vec<_>, Vec<_>) = done
+        .iter()
+        .partition(|done| done.direction == Direction::Down);
+    match (failure, applied.len()) {
+        (Some(failure), 0) if !matches!(failure.kind, Kind::Migration | Kind::Interrupted) => {
+            "not reverted".to_owned()
+        }
+        (Some(failure), number) => format!(
+            "{}: {} reverted, {number} applied again",
+            how_stopped(failure),
+            count(reverted.len(), "migration")
+        ),
+        (None, 0) => "nothing to redo".to_owned(),
+        (None, number) => {
+            format!(
+                "{GOOD}reverted and applied {}{GOOD:#} in {}",
+                count(number, "migration"),
+                duration(time)
+            )
+        }
     }
 }
 

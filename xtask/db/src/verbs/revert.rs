@@ -11,7 +11,7 @@ use crate::ui::report::{GOOD, Outcome, Report, count, duration};
 use crate::verbs::confirm::Confirmation;
 use crate::verbs::downward::Chosen;
 use crate::verbs::migrate::detail;
-use crate::verbs::outcome::{lines, outcome};
+use crate::verbs::outcome::{lines, outcome, stopped};
 
 /// Revert the newest migrations of a service with their down.sql
 ///
@@ -55,13 +55,17 @@ fn revert(mut visit: Visit<'_>, args: &Args) -> Outcome {
         let ran = runner::run(&mut session, &tasks, &step);
         done = ran.done;
         ran.failed.map_or(Ok(()), |failed| {
-            Err(failed.advised(&advice(target, &chosen)))
+            let go_on = go_on(target, &chosen);
+            let advice = format!("fix its down.sql, then: {go_on}");
+            Err(failed.advised(&advice, &format!("to go on: {go_on}")))
         })
     })();
     let time = done.iter().map(|done| done.duration).sum();
     let summary = match (&result, done.len()) {
-        (Err(failure), 0) if failure.kind != Kind::Migration => "not reverted".to_owned(),
-        (Err(_), number) => format!("failed after {}", count(number, "migration")),
+        (Err(failure), 0) if !matches!(failure.kind, Kind::Migration | Kind::Interrupted) => {
+            "not reverted".to_owned()
+        }
+        (Err(failure), number) => stopped(failure, number),
         (Ok(()), 0) => "nothing to revert".to_owned(),
         (Ok(()), number) => format!(
             "{GOOD}reverted {}{GOOD:#} in {}",
@@ -90,13 +94,10 @@ fn number(visit: &Visit<'_>, args: &Args) -> Result<usize> {
 }
 
 /// The same number once more would take others down, where some of them went before the failure.
-fn advice(target: &Target<'_>, chosen: &Chosen) -> String {
+fn go_on(target: &Target<'_>, chosen: &Chosen) -> String {
     let what = match chosen.stays() {
         Some(version) => format!("--to {version}"),
         None => "--all".to_owned(),
     };
-    format!(
-        "fix its down.sql, then: cargo xtask db revert {} {what}",
-        target.service.name
-    )
+    format!("cargo xtask db revert {} {what}", target.service.name)
 }

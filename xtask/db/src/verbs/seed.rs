@@ -7,6 +7,7 @@ use anyhow::Context as _;
 
 use crate::app::App;
 use crate::database::guard::Purpose;
+use crate::database::interrupt::{self, AtHand};
 use crate::database::session::{RESET, Session};
 use crate::database::state::State;
 use crate::database::target::{Target, Visit};
@@ -180,14 +181,22 @@ fn only_local(target: &Target<'_>, state: &State) -> Result<()> {
 /// All of a file, or nothing of it.
 fn run_one(session: &mut Session<'_>, seed: &Seed) -> Result<()> {
     let (app, target) = (session.app, session.target);
+    let shown = || format!("`{}` was begun", app.workspace.shown(&seed.path));
+    interrupt::check(shown)?;
     let connection = &mut session.connection;
+    let at_hand = AtHand::of(connection);
     let ran = connection
         .execute("BEGIN")
         .and_then(|()| connection.execute(&seed.sql));
+    drop(at_hand);
     let ended = ran.is_ok() && !connection.in_transaction();
     let done = ran.and_then(|()| connection.execute(&format!("{RESET}; COMMIT")));
     let fail = |error: &SqlError, offset| {
-        let failure = failure(app, target.service, seed, offset, error);
+        let mut failure = failure(app, target.service, seed, offset, error);
+        // query_canceled
+        if error.sqlstate == "57014" && interrupt::is_interrupted() {
+            failure.kind = Kind::Interrupted;
+        }
         match ended {
             true => failure,
             false => failure.help("nothing of this file was kept; those before it were"),
