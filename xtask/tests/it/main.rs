@@ -10,6 +10,7 @@ mod check_throwaway;
 mod ci;
 mod ctrl_c;
 mod destroying;
+mod documents;
 mod dropping;
 mod failures;
 mod fix;

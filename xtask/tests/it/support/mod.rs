@@ -3,6 +3,7 @@
 #[cfg(target_os = "linux")]
 mod calls;
 mod diesel;
+mod document;
 mod files;
 mod findings;
 mod folder;
@@ -21,6 +22,7 @@ use std::path::Path;
 #[cfg(target_os = "linux")]
 pub(crate) use calls::Calls;
 pub(crate) use diesel::{diesel_program, target};
+pub(crate) use document::{Section, sections};
 pub(crate) use files::{Files, Place};
 pub(crate) use findings::{Seen, adopting, findings, on_throwaway, only, superuser};
 pub(crate) use folder::Folder;
