@@ -37,6 +37,19 @@ fn how_a_database_reads_strings_is_no_difference() {
 }
 
 #[test]
+fn what_went_with_the_session_that_made_it_is_no_difference() {
+    let (workspace, _) = migrated();
+    workspace.migration(
+        "arc",
+        "2026-01-03-000000_temporary",
+        "CREATE TEMP TABLE kept (a int); CREATE DOMAIN of_kept AS kept",
+        "SELECT 1",
+    );
+    workspace.db("migrate").exits(0);
+    assert_eq!(findings(&workspace, "check --live"), []);
+}
+
+#[test]
 fn changes_made_by_hand_are_named() {
     let (workspace, database) = migrated();
     workspace.migration(

@@ -357,6 +357,18 @@ fn a_migration_that_needs_another_services_table_type_or_function() {
 }
 
 #[test]
+fn a_temporary_table_goes_with_its_migration() {
+    let workspace = workspace(&["arc"]);
+    workspace.migration(
+        "arc",
+        X,
+        "CREATE TEMP TABLE kept AS SELECT * FROM arc_items; CREATE DOMAIN of_kept AS kept; UPDATE arc_items SET note = 'x'",
+        "SELECT 1",
+    );
+    assert_eq!(findings(&workspace, "check"), []);
+}
+
+#[test]
 fn a_table_of_two_services_is_told_where_it_came_later() {
     let workspace = workspace(&["arc", "cv", "user"]);
     workspace.migration(

@@ -11,8 +11,8 @@ use crate::sql::statements::Script;
 /// How much of a statement is quoted.
 const LINES: usize = 12;
 
-/// The statements of a database's schema. Their order says nothing, nor does the order of a table's columns: one that was
-/// dropped and is added again comes last.
+/// The statements of a database's schema. Their order says nothing, nor does the order of a table's columns or of a
+/// type's attributes: one that was dropped and is added again comes last.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Dump(BTreeMap<String, Quoted>);
 
@@ -86,7 +86,7 @@ impl Dump {
     }
 }
 
-/// The columns of a table in one order.
+/// The columns of a table, or the attributes of a type, in one order.
 fn normal(statement: &str) -> String {
     let is_table = [
         "CREATE TABLE",
@@ -95,7 +95,9 @@ fn normal(statement: &str) -> String {
     ]
     .iter()
     .any(|begin| statement.starts_with(begin));
-    if !is_table {
+    let first = statement.lines().next().unwrap_or_default();
+    let is_type = first.starts_with("CREATE TYPE ") && first.ends_with(" AS (");
+    if !is_table && !is_type {
         return statement.to_owned();
     }
     let mut lines: Vec<_> = statement
@@ -195,6 +197,19 @@ mod tests {
         );
         assert_eq!(one.difference(&two, ["before", "after"]), None);
         assert_eq!(one, two);
+    }
+
+    #[test]
+    fn the_order_of_attributes_says_nothing_and_that_of_labels_does() {
+        let same = |one, two| Dump::of(one, &[]) == Dump::of(two, &[]);
+        assert!(same(
+            "CREATE TYPE public.p AS (\n\ta integer,\n\tb text\n);",
+            "CREATE TYPE public.p AS (\n\tb text,\n\ta integer\n);"
+        ));
+        assert!(!same(
+            "CREATE TYPE public.e AS ENUM (\n    'a',\n    'b'\n);",
+            "CREATE TYPE public.e AS ENUM (\n    'b',\n    'a'\n);"
+        ));
     }
 
     #[test]

@@ -1,12 +1,12 @@
 -- What migrations seldom touch: when one of these changes, everything is read.
 
--- operators
+-- operators; a shell, which only another's negator or commutator names, is none
 SELECT NULL, 'pg_operator'::regclass, o.oid, 0, 0, 0, concat_ws(' ',
     'FUNCTION', o.oprcode::oid::regprocedure, 'RETURNS', format_type(o.oprresult, NULL),
     'COMMUTATOR ' || nullif(o.oprcom, 0)::regoperator, 'NEGATOR ' || nullif(o.oprnegate, 0)::regoperator,
     'RESTRICT ' || nullif(o.oprrest, 0)::oid::regproc, 'JOIN ' || nullif(o.oprjoin, 0)::oid::regproc,
     CASE WHEN o.oprcanmerge THEN 'MERGES' END, CASE WHEN o.oprcanhash THEN 'HASHES' END)
-FROM pg_operator o JOIN space s ON s.oid = o.oprnamespace
+FROM pg_operator o JOIN space s ON s.oid = o.oprnamespace AND o.oprcode <> 0
 WHERE o.oid >= 16384 AND NOT EXISTS (SELECT FROM member m WHERE (m.classid, m.objid) = ('pg_operator'::regclass, o.oid))
 
 UNION ALL -- operator families, with their operators and functions
@@ -53,8 +53,8 @@ SELECT NULL, 'pg_conversion'::regclass, c.oid, 0, 0, 0, concat_ws(' ',
 FROM pg_conversion c JOIN space s ON s.oid = c.connamespace
 WHERE NOT EXISTS (SELECT FROM member m WHERE (m.classid, m.objid) = ('pg_conversion'::regclass, c.oid))
 
-UNION ALL -- extensions
-SELECT NULL, 'pg_extension'::regclass, e.oid, 0, 0, 0, format('VERSION %s SCHEMA %I', e.extversion, n.nspname)
+UNION ALL -- extensions; pg_dump says no version, so that a database restored from it has the newest
+SELECT NULL, 'pg_extension'::regclass, e.oid, 0, 0, 0, format('SCHEMA %I', n.nspname)
 FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace
 
 UNION ALL -- languages

@@ -273,6 +273,8 @@ impl ThrowawayDatabase<'_> {
             }
             .run(tasks, None)
         });
+        // Nothing temporary outlives a run of `db migrate`. If the connection is lost, the next statement says so.
+        let _ = self.connection.execute("DISCARD TEMP");
         let Some(mut failed) = ran.failed else {
             return Ok(());
         };
