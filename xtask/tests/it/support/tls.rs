@@ -6,6 +6,7 @@ use std::net::{Shutdown, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::Run;
 use super::proxy::in_front_of;
@@ -45,11 +46,13 @@ fn certificates(folder: &Path) {
     };
     for name in ["right", "wrong"] {
         openssl(&format!(
-            "req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN={name} -keyout {name}.key -out {name}.pem"
+            "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN={name} -keyout {name}.key -out {name}.pem"
         ));
     }
     std::fs::write(folder.join("names"), "subjectAltName=IP:127.0.0.1\n").unwrap();
-    openssl("req -newkey rsa:2048 -nodes -subj /CN=server -keyout server.key -out server.csr");
+    openssl(
+        "req -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -subj /CN=server -keyout server.key -out server.csr",
+    );
     openssl(
         "x509 -req -in server.csr -CA right.pem -CAkey right.key -CAcreateserial -days 2 -extfile names -out server.pem",
     );
@@ -85,7 +88,7 @@ impl Terminator {
             if child.0.try_wait()?.is_some() {
                 return Err(std::io::Error::other("openssl s_server has ended"));
             }
-            std::thread::yield_now();
+            std::thread::sleep(Duration::from_millis(5));
         }
     }
 }
