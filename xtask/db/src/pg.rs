@@ -21,3 +21,8 @@ pub(crate) use params::Params;
 pub(crate) use quoted::{Ident, Literal};
 pub(crate) use raw::{Cancel, Rows};
 pub(crate) use tools::{Tool, Work};
+
+/// The major version in libpq's number: 15 in 150018.
+pub(crate) fn major(version: i32) -> i32 {
+    version / 10_000
+}

@@ -7,7 +7,7 @@ use crate::app::App;
 use crate::catalog::{Difference, Key, Snapshot, render};
 use crate::database::target::Target;
 use crate::migrations::Migration;
-use crate::pg::{Connection, SqlError};
+use crate::pg::{Connection, SqlError, major};
 use crate::scratch::throwaway::{ThrowawayServer, Trust};
 use crate::ui::failure::{Failure, Kind, Result};
 
@@ -92,7 +92,7 @@ pub(crate) fn compare(
 
 /// What to say where the two servers are not of one major version.
 pub(super) fn versions(live: &Connection, built: &Connection) -> Option<String> {
-    let [live, built] = [live, built].map(|connection| connection.server_version() / 10_000);
+    let [live, built] = [live, built].map(|connection| major(connection.server_version()));
     (live != built).then(|| {
         format!(
             "the database is on PostgreSQL {live}, and was compared with one on {built}, which may write definitions in another way: set LOCAL_POSTGRES_VERSION={live} to be sure"

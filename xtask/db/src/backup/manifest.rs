@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::census::Census;
 use super::properties::Properties;
+use crate::pg::major;
 
 /// The version of the form below.
 pub(super) const FORMAT: u32 = 1;
@@ -39,9 +40,4 @@ impl Manifest {
     pub(crate) fn server_major(&self) -> i32 {
         major(self.server_version)
     }
-}
-
-/// The major version in libpq's number.
-pub(super) fn major(version: i32) -> i32 {
-    version / 10_000
 }

@@ -2,8 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::manifest::major;
-use crate::pg::{Connection, Ident, Literal, SqlError};
+use crate::pg::{Connection, Ident, Literal, SqlError, major};
 
 /// The properties that `pg_dump --create` writes; security labels are not among ours.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]

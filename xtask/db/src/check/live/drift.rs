@@ -9,7 +9,7 @@ use super::Live;
 use crate::adopt::bookkeeping;
 use crate::catalog::dump::Dump;
 use crate::catalog::{Difference, Snapshot, render};
-use crate::pg::{Connection, Ident, Params, SqlError, Tool};
+use crate::pg::{Connection, Ident, Params, SqlError, Tool, major};
 use crate::scratch::throwaway::{ThrowawayDatabase, ThrowawayServer};
 use crate::ui::failure::Result;
 
@@ -171,7 +171,7 @@ fn strings_as_usual(connection: &Connection) -> Params {
 /// What to do about a difference, given the sessions on both servers.
 fn help(sessions: [&Connection; 2]) -> String {
     let help = "write the manual change as a migration, or undo it".to_owned();
-    let [live, throwaway] = sessions.map(|session| session.server_version() / 10_000);
+    let [live, throwaway] = sessions.map(|session| major(session.server_version()));
     if live == throwaway {
         return help;
     }
