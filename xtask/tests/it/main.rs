@@ -21,6 +21,7 @@ mod links;
 mod main_job;
 mod names;
 mod passwords;
+mod picture;
 mod plain_diesel;
 mod psql;
 mod reading;
