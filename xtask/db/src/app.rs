@@ -9,7 +9,8 @@ use crate::migrations::Migrations;
 use crate::pg::answer_timeout;
 use crate::ui::failure::{Failure, Result};
 use crate::ui::parallel;
-use crate::ui::progress::Progress;
+use crate::ui::progress::{Progress, Shown};
+use crate::ui::trace;
 use crate::workspace::database_url::Variables;
 use crate::workspace::fault::Fault;
 use crate::workspace::{Service, Workspace};
@@ -26,6 +27,12 @@ pub(crate) struct Options {
     /// How long to wait for another run on the same database
     #[arg(long, global = true, value_name = "SECONDS", default_value_t = 60)]
     lock_timeout: u64,
+    /// Only what was asked for, warnings and errors
+    #[arg(long, short, global = true, conflicts_with = "verbose")]
+    quiet: bool,
+    /// Everything: every statement and program of the tool's own with its time, and what is else only counted
+    #[arg(long, short, global = true)]
+    verbose: bool,
 }
 
 /// The workspace, and how to run.
@@ -38,6 +45,10 @@ pub(crate) struct App {
     pub(crate) jobs: usize,
     pub(crate) lock_timeout: Duration,
     pub(crate) progress: Progress,
+    /// Print nothing that nobody asked for.
+    pub(crate) quiet: bool,
+    /// Print also what is else only counted.
+    pub(crate) verbose: bool,
 }
 
 impl App {
@@ -46,6 +57,9 @@ impl App {
     /// # Errors
     /// There is no workspace. Faults in its settings or in `.env` are kept: see [`sound`](Self::sound).
     pub(crate) fn new(options: &Options) -> Result<Self> {
+        if options.verbose {
+            trace::turn_on();
+        }
         let here = std::env::current_dir().map_err(|error| {
             Failure::usage(format!("failed to find the working directory: {error}"))
         })?;
@@ -65,7 +79,14 @@ impl App {
             unsound,
             jobs: usize::from(options.jobs),
             lock_timeout: Duration::from_secs(options.lock_timeout.min(FOREVER)),
-            progress: Progress::new(),
+            progress: Progress::new(match (options.quiet, options.verbose) {
+                (true, _) => Shown::Nothing,
+                // What is traced would run into the spinners.
+                (_, true) => Shown::Lines,
+                _ => Shown::Best,
+            }),
+            quiet: options.quiet,
+            verbose: options.verbose,
         })
     }
 
@@ -112,7 +133,7 @@ impl App {
             .iter()
             .filter_map(|(_, target)| target.as_ref().ok());
         for warning in found.filter_map(|target| target.url.warning(target.service)) {
-            self.progress.line(&warning);
+            self.progress.warning(&warning);
         }
         Ok(targets)
     }

@@ -5,3 +5,4 @@ pub(crate) mod parallel;
 pub(crate) mod progress;
 pub(crate) mod replace;
 pub(crate) mod report;
+pub(crate) mod trace;

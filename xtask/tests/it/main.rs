@@ -38,3 +38,4 @@ mod standby;
 mod support;
 mod tls;
 mod up;
+mod wordy;

@@ -75,8 +75,9 @@ fn it_works_and_is_in_no_output() {
             ("migrate", 4),
             ("status --json", 0),
             ("status", 0),
+            ("status -v", 0),
             ("history arc --json", 0),
-            ("redo arc", 0),
+            ("redo arc -v", 0),
             ("revert arc --all", 7),
             ("wait", 0),
         ] {

@@ -74,7 +74,15 @@ fn every_command_and_its_options_are_in_the_table() {
         .map(|line| line.split_whitespace().next().unwrap().to_owned())
         .filter(|verb| verb != "help")
         .collect();
-    let global = ["--jobs", "--lock-timeout", "--help", "--yes", "--force"];
+    let global = [
+        "--jobs",
+        "--lock-timeout",
+        "--quiet",
+        "--verbose",
+        "--help",
+        "--yes",
+        "--force",
+    ];
     let mut listed = BTreeSet::new();
     for row in table("command") {
         let command = row[0].trim_matches('`');

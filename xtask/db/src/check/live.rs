@@ -83,7 +83,7 @@ fn look<'c>(
         }
     };
     if let Some(warning) = url.warning(service) {
-        app.progress.line(&warning);
+        app.progress.warning(&warning);
     }
     let target = Target {
         service,

@@ -44,7 +44,7 @@ impl Recovery<'_> {
                 return Err(self.busy(&index));
             }
             if !index.valid {
-                self.app.progress.line(&format!(
+                self.app.progress.warning(&format!(
                     "{}: dropping the INVALID index {}, left by the last run of {}",
                     self.target.service.name, index.shown, migration.name
                 ));

@@ -7,6 +7,7 @@ use serde::de::DeserializeOwned;
 
 use super::raw::{Cancel, Raw, RawResult, Rows, Status};
 use super::{Params, SqlError};
+use crate::ui::trace;
 
 /// The result of a statement.
 pub(super) type SqlResult<T> = Result<T, SqlError>;
@@ -82,6 +83,13 @@ impl Connection {
     /// # Errors
     /// The server's.
     pub(crate) fn query(&mut self, sql: &str, parameters: &[&str]) -> SqlResult<Rows> {
+        trace::timed(
+            || self.params.redact(&trace::statement(sql)),
+            || self.query_untold(sql, parameters),
+        )
+    }
+
+    fn query_untold(&self, sql: &str, parameters: &[&str]) -> SqlResult<Rows> {
         let values = parameters.iter().map(|value| c_string(value));
         let values = values.collect::<SqlResult<Vec<_>>>()?;
         if !self.raw.send_statement(&c_string(sql)?, &values) {
@@ -202,6 +210,18 @@ impl Connection {
     /// As [`send`](Self::send); `complete` hears the command of each statement that is.
     fn send_told(
         &mut self,
+        sql: &str,
+        with_rows: bool,
+        complete: impl FnMut(&str),
+    ) -> SqlResult<Vec<Rows>> {
+        trace::timed(
+            || self.params.redact(&trace::statement(sql)),
+            || self.send_untold(sql, with_rows, complete),
+        )
+    }
+
+    fn send_untold(
+        &self,
         sql: &str,
         with_rows: bool,
         mut complete: impl FnMut(&str),

@@ -6,6 +6,7 @@ use std::ffi::CString;
 use super::connection::{SqlResult, c_string};
 use super::raw::Status;
 use super::{Connection, SqlError};
+use crate::ui::trace;
 
 /// How much is sent ahead in a flight, in bytes: enough to fill a round, and the answers to it fit into memory.
 const AHEAD: usize = 64 * 1024;
@@ -38,7 +39,12 @@ impl Connection {
         if !self.raw.enter_pipeline() {
             return Err(self.broken());
         }
-        let flown = self.fly(&strings, told, &mut done);
+        let flight = || {
+            let shown = statements.iter().map(|sql| trace::statement(sql));
+            self.params
+                .redact(&shown.collect::<Vec<_>>().join("\n          "))
+        };
+        let flown = trace::timed(flight, || self.fly(&strings, told, &mut done));
         // Fails only where the connection is lost, which `flown` says.
         self.raw.exit_pipeline();
         flown

@@ -10,6 +10,7 @@ pub(crate) use run::Work;
 use super::Params;
 use crate::scratch::local_postgres;
 use crate::ui::failure::{Failure, Result};
+use crate::ui::trace;
 
 /// Where packages put PostgreSQL's programs.
 const USUAL: [&str; 8] = [
@@ -140,13 +141,13 @@ impl Tool {
             return None;
         }
         let published = params.get("port")?;
-        let output = Command::new("docker")
+        let mut docker = Command::new("docker");
+        docker
             .args(["ps", "--format", "{{.ID}} {{.Ports}}"])
             .arg("--filter")
             .arg(format!("publish={published}"))
-            .stdin(Stdio::null())
-            .output()
-            .ok()?;
+            .stdin(Stdio::null());
+        let output = trace::output(&mut docker).ok()?;
         let text = String::from_utf8(output.stdout).ok()?;
         let (id, ports) = text.lines().next()?.split_once(' ')?;
         // 127.0.0.1:32805->5432/tcp
@@ -162,11 +163,8 @@ impl Tool {
 
     /// Asks a program for its version.
     fn asked(mut command: Command, place: Place, name: &'static str) -> Option<Self> {
-        let output = command
-            .arg("--version")
-            .stdin(Stdio::null())
-            .output()
-            .ok()?;
+        command.arg("--version").stdin(Stdio::null());
+        let output = trace::output(&mut command).ok()?;
         // pg_dump (PostgreSQL) 15.18 (Debian 15.18-0+deb12u1)
         let text = String::from_utf8_lossy(&output.stdout);
         let version = text.split_once(") ")?.1.split_whitespace().next()?;
@@ -187,11 +185,9 @@ fn folders() -> Vec<PathBuf> {
     let mut folders: Vec<PathBuf> = std::env::var_os("PATH")
         .map(|path| std::env::split_paths(&path).collect())
         .unwrap_or_default();
-    let config = Command::new("pg_config")
-        .arg("--bindir")
-        .stdin(Stdio::null())
-        .output();
-    if let Ok(output) = config {
+    let mut config = Command::new("pg_config");
+    config.arg("--bindir").stdin(Stdio::null());
+    if let Ok(output) = trace::output(&mut config) {
         folders.push(String::from_utf8_lossy(&output.stdout).trim().into());
     }
     folders.extend(local_postgres::bin_folders());

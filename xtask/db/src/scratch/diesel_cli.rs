@@ -8,6 +8,7 @@ use anyhow::Context as _;
 
 use crate::app::App;
 use crate::ui::failure::{Failure, Kind, Result};
+use crate::ui::trace;
 
 /// The Diesel CLI that is installed where no other fits: the one of the workspace's `diesel`.
 const PINNED: Version = Version(2, 3, 14);
@@ -155,8 +156,7 @@ pub(crate) fn output(
     what: &str,
     clean: impl Fn(&str) -> String,
 ) -> Result<Output> {
-    let output = command
-        .output()
+    let output = trace::output(command)
         .with_context(|| format!("failed to run `{}`", command.get_program().display()))?;
     if output.status.success() {
         return Ok(output);
@@ -180,7 +180,7 @@ fn fits(version: Version) -> bool {
 
 /// The version of a Diesel CLI that knows PostgreSQL.
 fn version(program: &Path, bench: &Bench) -> Option<Version> {
-    let output = bench.command(program).arg("--version").output().ok()?;
+    let output = trace::output(bench.command(program).arg("--version")).ok()?;
     parse_version(&String::from_utf8_lossy(&output.stdout))
 }
 

@@ -11,6 +11,7 @@ use serde::de::DeserializeOwned;
 use xshell::{Shell, cmd};
 
 use crate::ui::failure::{Failure, Kind, Result};
+use crate::ui::trace;
 use crate::workspace::Workspace;
 
 /// The development server as `dev up` reports it.
@@ -115,12 +116,13 @@ fn answer(workspace: &Workspace, arguments: &[&OsStr]) -> Result<Vec<u8>> {
         shell,
         "cargo run {quiet...} --manifest-path {manifest} -- {arguments...}"
     );
-    let output = Command::from(command)
+    let mut command = Command::from(command);
+    command
         .current_dir(&workspace.root)
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
-        .stderr(Stdio::inherit())
-        .output()
+        .stderr(Stdio::inherit());
+    let output = trace::output(&mut command)
         .with_context(|| format!("failed to run cargo for `{}`", manifest.display()))?;
     if !output.status.success() {
         let kind = if output.status.code() == Some(3) {

@@ -9,22 +9,41 @@ use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
 use crate::sql::statements::beginning;
 
+/// How progress is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Shown {
+    /// Spinners on a terminal, lines elsewhere.
+    Best,
+    Lines,
+    Nothing,
+}
+
 /// The progress of a whole run.
 pub(crate) struct Progress {
     bars: Option<MultiProgress>,
+    quiet: bool,
 }
 
 impl Progress {
-    pub(crate) fn new() -> Self {
-        let plain = !std::io::stderr().is_terminal()
+    pub(crate) fn new(shown: Shown) -> Self {
+        let plain = shown != Shown::Best
+            || !std::io::stderr().is_terminal()
             || std::env::var_os("TERM").is_some_and(|term| term == "dumb");
         Self {
             bars: (!plain).then(MultiProgress::new),
+            quiet: shown == Shown::Nothing,
         }
     }
 
-    /// Prints a line at once, above the spinners.
+    /// Prints a line at once, above the spinners, unless nothing but warnings is wanted.
     pub(crate) fn line(&self, text: &str) {
+        if !self.quiet {
+            self.warning(text);
+        }
+    }
+
+    /// Prints a line in any case.
+    pub(crate) fn warning(&self, text: &str) {
         match &self.bars {
             Some(bars) => bars.suspend(|| print(text)),
             None => print(text),
@@ -33,7 +52,7 @@ impl Progress {
 
     /// Prints what is good to know, as [`line`](Self::line) does.
     pub(crate) fn note(&self, text: &str) {
-        self.line(&format!("{NOTE}note{NOTE:#}: {text}"));
+        self.warning(&format!("{NOTE}note{NOTE:#}: {text}"));
     }
 
     /// Begins the work on one service.

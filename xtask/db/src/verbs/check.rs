@@ -33,9 +33,6 @@ pub(crate) struct Args {
     live: bool,
     #[command(flatten)]
     throwaway: throwaway::Options,
-    /// Print every finding, also on a terminal; and what differs in the catalog alone, which is no finding
-    #[arg(long, short)]
-    verbose: bool,
     /// How findings are printed; `github` annotates the lines of a pull request, `sarif` is SARIF 2.1.0
     #[arg(long, value_enum, default_value_t = Format::Full)]
     format: Format,
@@ -118,7 +115,7 @@ pub(crate) fn run(app: &App, args: &Args) -> Result<Report, Vec<Failure>> {
     let mut data = rendered(app, args, &scope, &findings, &found);
     if matches!(args.format(), Format::Json | Format::Sarif) {
         if !annotations.is_empty() {
-            app.progress.line(annotations.trim_end());
+            app.progress.warning(annotations.trim_end());
         }
     } else {
         data.push_str(&annotations);
@@ -143,9 +140,9 @@ fn rendered(
     let summary = |hidden| shown::summary(findings, hidden, scope.services.len());
     match args.format() {
         Format::Full => {
-            let screen = shown::screen().filter(|_| !args.verbose);
+            let screen = shown::screen().filter(|_| !app.verbose);
             let (text, hidden) = shown::full(findings, &sources, screen);
-            let ignored = match args.verbose {
+            let ignored = match app.verbose {
                 true => shown::ignored(&found.ignored),
                 false => String::new(),
             };

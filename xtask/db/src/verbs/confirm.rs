@@ -130,9 +130,9 @@ impl Confirmation {
         if let Some(refusal) = force.first().filter(|_| !self.force) {
             return Err(refusal.clone());
         }
-        progress.line(&format!("This destroys {what}."));
+        progress.warning(&format!("This destroys {what}."));
         for detail in details {
-            progress.line(&format!("  {detail}"));
+            progress.warning(&format!("  {detail}"));
         }
         let refused = |message: String| {
             Failure::new(Kind::NotConfirmed, message)

@@ -1,6 +1,6 @@
 //! `db migrate`: apply what is pending.
 
-use std::io::ErrorKind;
+use std::io::{ErrorKind, IsTerminal as _};
 use std::path::{Path, PathBuf};
 
 use crate::app::App;
@@ -153,7 +153,7 @@ fn migrate(visit: Visit<'_>, limit: Option<&str>, accept: bool) -> Result<Outcom
             duration(time)
         ),
     };
-    details.extend(done.iter().map(detail));
+    details.extend(listed_done(session.app, &done));
     Ok(Outcome {
         details,
         failure,
@@ -161,13 +161,49 @@ fn migrate(visit: Visit<'_>, limit: Option<&str>, accept: bool) -> Result<Outcom
     })
 }
 
-/// The line of one migration that was run, with what was said meanwhile.
-pub(crate) fn detail(done: &Done) -> String {
+/// How many migrations a terminal shows by name: of more, the slowest.
+const BY_NAME: usize = 10;
+/// How many of them.
+const SLOWEST: usize = 5;
+
+/// A line for each migration that was run; on a terminal, of many, those that have something to say and the slowest.
+fn listed_done(app: &App, done: &[Done]) -> Vec<String> {
+    if app.quiet {
+        return Vec::new();
+    }
+    if app.verbose || done.len() <= BY_NAME || !std::io::stdout().is_terminal() {
+        return done.iter().map(|done| detail(app, done)).collect();
+    }
+    let with_notes = done.iter().filter(|done| !done.notes.is_empty());
+    let mut lines: Vec<_> = with_notes.map(|done| detail(app, done)).collect();
+    let mut slowest: Vec<_> = done.iter().collect();
+    slowest.sort_by_key(|done| std::cmp::Reverse(done.duration));
+    lines.push(format!("the slowest {SLOWEST}, `-v` lists all:"));
+    let slowest = slowest.iter().take(SLOWEST);
+    lines.extend(slowest.map(|done| format!("  {}  {}", done.name, duration(done.duration))));
+    lines
+}
+
+/// The line of one migration that was run, with what was said meanwhile. What the server skipped is only counted.
+pub(crate) fn detail(app: &App, done: &Done) -> String {
     let mut line = format!("{}  {}", done.name, duration(done.duration));
-    for note in &done.notes {
+    let is_counted = |note: &&String| !app.verbose && is_skipped(note);
+    let skipped = done.notes.iter().filter(is_counted).count();
+    for note in done.notes.iter().filter(|note| !is_counted(note)) {
         line.push_str(&format!("\n{NOTE}note{NOTE:#}: {note}"));
     }
+    if skipped > 0 {
+        let skipped = count(skipped, "statement");
+        line.push_str(&format!(
+            "\n{NOTE}note{NOTE:#}: {skipped} skipped, since what they make is there or what they drop is not (`-v` lists them)"
+        ));
+    }
     line
+}
+
+/// Whether the server says no more than that `IF EXISTS` or `IF NOT EXISTS` was right.
+fn is_skipped(note: &str) -> bool {
+    note.starts_with("NOTICE:") && note.ends_with(", skipping")
 }
 
 /// Gives a line for each edit that is acknowledged.

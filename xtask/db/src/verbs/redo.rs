@@ -36,7 +36,7 @@ pub(crate) fn run(app: &App, args: &Args) -> Result<Report, Vec<Failure>> {
 }
 
 fn redo(mut visit: Visit<'_>, args: &Args) -> Outcome {
-    let target = visit.target;
+    let (app, target) = (visit.app, visit.target);
     let mut done = Vec::<Done>::new();
     let result = (|| {
         nothing_half_redone(&mut visit)?;
@@ -73,8 +73,8 @@ fn redo(mut visit: Visit<'_>, args: &Args) -> Outcome {
     })();
     let summary = summary(&done, result.as_ref().err());
     let details = done.iter().map(|done| match done.direction {
-        Direction::Down => format!("down  {}", detail(done)),
-        Direction::Up => format!("up    {}", detail(done)),
+        Direction::Down => format!("down  {}", detail(app, done)),
+        Direction::Up => format!("up    {}", detail(app, done)),
     });
     let details = details.collect();
     Outcome {

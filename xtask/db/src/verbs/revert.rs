@@ -41,7 +41,7 @@ pub(crate) fn run(app: &App, args: &Args) -> Result<Report, Vec<Failure>> {
 }
 
 fn revert(mut visit: Visit<'_>, args: &Args) -> Outcome {
-    let target = visit.target;
+    let (app, target) = (visit.app, visit.target);
     let mut done = Vec::<Done>::new();
     let result = (|| {
         let number = number(&visit, args)?;
@@ -74,7 +74,7 @@ fn revert(mut visit: Visit<'_>, args: &Args) -> Outcome {
         ),
     };
     Outcome {
-        details: done.iter().map(detail).collect(),
+        details: done.iter().map(|done| detail(app, done)).collect(),
         failure: result.err(),
         ..outcome(target, summary)
     }

@@ -102,7 +102,7 @@ pub(crate) fn run(app: &App, args: &Args) -> Result<Report, Vec<Failure>> {
     });
     let data = match args.json {
         true => report::json(&Status { services }),
-        false => table(&services),
+        false => table(&services, app.verbose),
     };
     Ok(Report {
         data,
@@ -229,7 +229,7 @@ fn shared(targets: &[Target<'_>], states: &[Option<State>]) -> Vec<Vec<String>> 
         .collect()
 }
 
-fn table(services: &[ServiceStatus]) -> String {
+fn table(services: &[ServiceStatus], whole: bool) -> String {
     let mut table = TabWriter::new(Vec::new()).ansi(true);
     // Writing to memory does not fail.
     let _ = writeln!(table, "SERVICE\tDATABASE\tCURRENT\tAPPLIED\tPENDING\tSTATE");
@@ -279,7 +279,7 @@ fn table(services: &[ServiceStatus]) -> String {
             .into_iter()
             .filter(|(_, versions)| !versions.is_empty())
         {
-            text.push_str(&format!("  {name}: {}\n", versions.join(", ")));
+            text.push_str(&format!("  {name}: {}\n", listed(versions, whole)));
         }
         for problem in &service.problems {
             text.push_str(&format!(
@@ -289,6 +289,21 @@ fn table(services: &[ServiceStatus]) -> String {
         }
     }
     text
+}
+
+/// How many of a list are shown from its beginning; the last one is, too.
+const FIRST: usize = 3;
+
+/// The versions, or of many the first ones, the last and their number.
+fn listed(versions: &[String], whole: bool) -> String {
+    match versions {
+        [first @ .., last] if !whole && first.len() > FIRST => format!(
+            "{}, … {last} ({} in all; `-v` lists them)",
+            first[..FIRST].join(", "),
+            versions.len()
+        ),
+        versions => versions.join(", "),
+    }
 }
 
 fn known(number: Option<usize>) -> String {

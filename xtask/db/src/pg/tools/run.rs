@@ -5,11 +5,13 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Instant;
 
 use anyhow::Context as _;
 
 use super::super::Params;
 use super::{Place, Tool};
+use crate::ui::trace;
 
 /// How many lines of a failure are kept.
 const LINES: usize = 12;
@@ -38,6 +40,7 @@ impl Tool {
     ) -> anyhow::Result<Vec<String>> {
         let (mut command, secrets) = self.command(params, &work)?;
         command.arg("--verbose");
+        let (begin, shown) = (Instant::now(), trace::program(&command));
         let mut child = command
             .stdout(work.output.map_or_else(Stdio::null, Stdio::from))
             .stderr(Stdio::piped())
@@ -53,6 +56,7 @@ impl Tool {
             .wait()
             .with_context(|| format!("failed to wait for {}", self.name))?;
         drop(secrets);
+        trace::show(|| shown, begin);
         if status.success() {
             return Ok(heard.warnings);
         }
@@ -74,9 +78,8 @@ impl Tool {
             ..Work::default()
         };
         let (mut command, _secrets) = self.command(params, &work)?;
-        let output = command
-            .output()
-            .with_context(|| format!("failed to run {}", self.name))?;
+        let output =
+            trace::output(&mut command).with_context(|| format!("failed to run {}", self.name))?;
         if !output.status.success() {
             let said = String::from_utf8_lossy(&output.stderr);
             anyhow::bail!("{}", params.redact(said.trim()));
@@ -102,9 +105,8 @@ impl Tool {
         #[cfg(unix)]
         signal_hook::flag::register(signal_hook::consts::SIGINT, Arc::default())
             .context("failed to leave Ctrl-C to the program")?;
-        let status = command
-            .status()
-            .with_context(|| format!("failed to run {}", self.name))?;
+        let status =
+            trace::status(&mut command).with_context(|| format!("failed to run {}", self.name))?;
         drop(secrets);
         #[cfg(unix)]
         if let Some(signal) = std::os::unix::process::ExitStatusExt::signal(&status) {
