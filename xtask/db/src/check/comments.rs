@@ -4,7 +4,7 @@ use std::ops::RangeInclusive;
 
 use squawk_lexer::{TokenKind, tokenize};
 
-use crate::sql::statements::{place_of, starts};
+use crate::sql::statements::{Lines, starts};
 
 /// Whose comment it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,8 +50,8 @@ pub(crate) fn after_hash(text: &str) -> Vec<Comment> {
 
 /// Those in SQL: before a statement, each is about all of it; inside one, about its own line and the next.
 pub(crate) fn in_sql(sql: &str) -> Vec<Comment> {
-    let statements = statement_ends(sql);
-    let line = |offset: usize| place_of(sql, offset).line;
+    let (statements, lines) = (Statements::of(sql), Lines::of(sql));
+    let line = |offset: usize| lines.line(offset);
     let (mut found, mut offset) = (Vec::new(), 0);
     for token in tokenize(sql) {
         let (start, end) = (offset, offset + token.len as usize);
@@ -64,17 +64,12 @@ pub(crate) fn in_sql(sql: &str) -> Vec<Comment> {
         };
         let Some(comment) = parse(body) else { continue };
         let own = line(start);
-        let around = statements.iter().find(|(from, to)| {
-            // Inside it, or behind it on its last line.
-            (*from < start && start < *to)
-                || (*to <= start && line(*to) == own && line(*from) <= own)
-        });
-        let covers = match around {
-            Some((_, to)) if start < *to => own..=next_code_line(sql, end).unwrap_or(own),
-            Some((from, _)) => line(*from)..=own,
-            None => match statements.iter().find(|(from, _)| *from > start) {
-                Some((_, to)) => own..=line(*to),
-                None if statements.is_empty() => 1..=usize::MAX,
+        let covers = match statements.around(start, own, &lines) {
+            Some((_, to)) if start < to => own..=statements.code_from(end).map_or(own, line),
+            Some((from, _)) => line(from)..=own,
+            None => match statements.from(start) {
+                Some((_, to)) => own..=line(to),
+                None if statements.ends.is_empty() => 1..=usize::MAX,
                 None => own..=own,
             },
         };
@@ -125,48 +120,64 @@ fn parse(body: &str) -> Option<Comment> {
     None
 }
 
-/// For each statement the offsets of its first byte and behind its last, comments after it left out.
-fn statement_ends(sql: &str) -> Vec<(usize, usize)> {
-    let mut statements: Vec<_> = starts(sql)
-        .into_iter()
-        .map(|start| (start, start))
-        .collect();
-    let (mut offset, mut at) = (0, 0);
-    for token in tokenize(sql) {
-        let start = offset;
-        offset += token.len as usize;
-        if matches!(
-            token.kind,
-            TokenKind::Whitespace
-                | TokenKind::LineComment
-                | TokenKind::BlockComment { .. }
-                | TokenKind::Eof
-        ) {
-            continue;
-        }
-        while statements.get(at + 1).is_some_and(|next| next.0 <= start) {
-            at += 1;
-        }
-        if let Some(statement) = statements.get_mut(at) {
-            statement.1 = offset;
-        }
-    }
-    statements
+/// The statements of a text, in order, so that one is found without a look at all the others.
+struct Statements {
+    /// For each the offsets of its first byte and behind its last, comments after it left out.
+    ends: Vec<(usize, usize)>,
+    /// The offsets of the tokens that are no comments.
+    code: Vec<usize>,
 }
 
-/// The line of the first token behind `offset` that is no comment.
-fn next_code_line(sql: &str, offset: usize) -> Option<usize> {
-    let mut at = offset;
-    for token in tokenize(&sql[offset..]) {
-        match token.kind {
-            TokenKind::Whitespace | TokenKind::LineComment | TokenKind::BlockComment { .. } => {
-                at += token.len as usize;
+impl Statements {
+    fn of(sql: &str) -> Self {
+        let mut ends: Vec<_> = starts(sql)
+            .into_iter()
+            .map(|start| (start, start))
+            .collect();
+        let (mut offset, mut at, mut code) = (0, 0, Vec::new());
+        for token in tokenize(sql) {
+            let start = offset;
+            offset += token.len as usize;
+            if matches!(
+                token.kind,
+                TokenKind::Whitespace
+                    | TokenKind::LineComment
+                    | TokenKind::BlockComment { .. }
+                    | TokenKind::Eof
+            ) {
+                continue;
             }
-            TokenKind::Eof => return None,
-            _ => return Some(place_of(sql, at).line),
+            code.push(start);
+            while ends.get(at + 1).is_some_and(|next| next.0 <= start) {
+                at += 1;
+            }
+            if let Some(statement) = ends.get_mut(at) {
+                statement.1 = offset;
+            }
         }
+        Self { ends, code }
     }
-    None
+
+    /// The statement that something at `start` on line `own` is in, or behind on its last line.
+    fn around(&self, start: usize, own: usize, lines: &Lines) -> Option<(usize, usize)> {
+        let behind = self.ends.partition_point(|(_, to)| lines.line(*to) < own);
+        let behind = self.ends.get(behind).filter(|(_, to)| *to <= start);
+        let inside = self.ends.partition_point(|(_, to)| *to <= start);
+        let inside = || self.ends.get(inside).filter(|(from, _)| *from < start);
+        behind.or_else(inside).copied()
+    }
+
+    /// The first statement that begins behind `offset`.
+    fn from(&self, offset: usize) -> Option<(usize, usize)> {
+        let next = self.ends.partition_point(|(from, _)| *from <= offset);
+        self.ends.get(next).copied()
+    }
+
+    /// The first token from `offset` on that is no comment.
+    fn code_from(&self, offset: usize) -> Option<usize> {
+        let next = self.code.partition_point(|at| *at < offset);
+        self.code.get(next).copied()
+    }
 }
 
 #[cfg(test)]
@@ -198,12 +209,24 @@ mod tests {
             covers("SELECT\n 1; -- squawk-ignore x\nSELECT 2;"),
             [(1, 2)]
         );
+        assert_eq!(
+            covers("SELECT\n 1; SELECT 2; -- squawk-ignore x\nSELECT 3;"),
+            [(1, 2)]
+        );
         assert_eq!(covers("/* squawk-ignore-file */ SELECT 1"), [(0, 0)]);
         assert_eq!(
             covers("-- nothing\n-- db-check-ignore a: b"),
             [(1, usize::MAX)]
         );
         assert!(covers("SELECT '-- squawk-ignore x'; -- squawk-ignored").is_empty());
+    }
+
+    /// Were each looked for in the whole text, this would take minutes.
+    #[test]
+    fn many_comments_in_one_file() {
+        let line = "-- db-check-ignore a: b\nSELECT 1;\n";
+        let expected: Vec<_> = (0..5000).map(|at| (2 * at + 1, 2 * at + 2)).collect();
+        assert_eq!(covers(&line.repeat(5000)), expected);
     }
 
     #[test]

@@ -8,7 +8,7 @@ use super::finding::Finding;
 use super::rules::{Applies, RULES};
 use super::scope::{Scope, SqlFile};
 use super::statement;
-use crate::sql::statements::place_of;
+use crate::sql::statements::Lines;
 
 /// Everything that the rules object to, whatever comments switch off.
 pub(super) fn check(scope: &Scope<'_>, migration: &SqlFile<'_>) -> Vec<Finding> {
@@ -52,7 +52,8 @@ fn objections(migration: &SqlFile<'_>, postgres: &str) -> Vec<Finding> {
         .flat_map(|(text, mut linter)| linter.lint(&SourceFile::parse(text), text))
         .collect();
     let found = without_impossible(found);
-    let finding = |violation| finding(&migration.file, sql, violation);
+    let lines = Lines::of(sql);
+    let finding = |violation| finding(&migration.file, sql.len(), &lines, violation);
     let mut findings: Vec<_> = found.iter().filter_map(finding).collect();
     findings.sort_by_key(|finding| (finding.line, finding.check));
     // Of the same words on one line once, however many of its statements they are in.
@@ -82,9 +83,10 @@ pub(crate) fn plain(migration: &SqlFile<'_>, postgres: &str) -> Vec<(String, usi
     let mut linter = Linter::with_default_rules();
     configure(&mut linter, migration, postgres);
     let found = linter.lint(&SourceFile::parse(sql), sql);
+    let lines = Lines::of(sql);
     let place = |violation: &Violation| {
-        let offset = usize::from(violation.text_range.start()).min(sql.len());
-        (violation.code.to_string(), place_of(sql, offset).line)
+        let offset = usize::from(violation.text_range.start());
+        (violation.code.to_string(), lines.line(offset))
     };
     found.iter().map(place).collect()
 }
@@ -98,15 +100,24 @@ fn configure(linter: &mut Linter, migration: &SqlFile<'_>, postgres: &str) {
 
 /// Of two objections to one constraint, the one whose remedy exists: `NOT VALID` is not for every kind.
 fn without_impossible(found: Vec<Violation>) -> Vec<Violation> {
+    let is_narrower = |code: &Squawk| {
+        matches!(
+            code,
+            Squawk::DisallowedUniqueConstraint
+                | Squawk::AddingSerialPrimaryKeyField
+                | Squawk::AddingForeignKeyConstraint
+        )
+    };
+    let ranges = found.iter().filter(|other| is_narrower(&other.code));
+    let mut ranges: Vec<_> = ranges.map(|other| other.text_range).collect();
+    ranges.sort_unstable_by_key(|range| range.start());
     let narrower = |wide: &Violation| {
-        found.iter().any(|other| {
-            matches!(
-                other.code,
-                Squawk::DisallowedUniqueConstraint
-                    | Squawk::AddingSerialPrimaryKeyField
-                    | Squawk::AddingForeignKeyConstraint
-            ) && wide.text_range.contains_range(other.text_range)
-        })
+        let wide = wide.text_range;
+        let first = ranges.partition_point(|range| range.start() < wide.start());
+        ranges[first..]
+            .iter()
+            .take_while(|range| range.start() <= wide.end())
+            .any(|range| wide.contains_range(*range))
     };
     let keep: Vec<_> = found
         .iter()
@@ -119,17 +130,17 @@ fn without_impossible(found: Vec<Violation>) -> Vec<Violation> {
         .collect()
 }
 
-fn finding(file: &str, sql: &str, violation: &Violation) -> Option<Finding> {
+fn finding(file: &str, length: usize, lines: &Lines, violation: &Violation) -> Option<Finding> {
     let rule = RULES.iter().find(|rule| rule.squawk == violation.code)?;
     let (start, end) = (violation.text_range.start(), violation.text_range.end());
-    let end = usize::from(end).min(sql.len());
+    let end = usize::from(end).min(length);
     let words = usize::from(start).min(end)..end;
     let remedy = violation.help.clone();
     let remedy = remedy.or_else(|| Some(violation.fix.as_ref()?.title.clone()));
     let more = format!("see {}", rule.page());
     Some(
         Finding::new(rule.name, sentence(&violation.message))
-            .on(file, sql, words)
+            .on_line(file, lines.line(words.start), words)
             .help(match remedy {
                 Some(remedy) => format!("{}; {more}", sentence(&remedy)),
                 None => more,

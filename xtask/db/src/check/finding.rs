@@ -68,7 +68,13 @@ impl Finding {
     /// Says which bytes of the file, whose text this is, are meant.
     #[must_use]
     pub(crate) fn on(self, file: impl Into<String>, text: &str, words: Range<usize>) -> Self {
-        let mut finding = self.at(file, place_of(text, words.start).line);
+        self.on_line(file, place_of(text, words.start).line, words)
+    }
+
+    /// As [`on`](Self::on), where the line of the first byte is known.
+    #[must_use]
+    pub(crate) fn on_line(self, file: impl Into<String>, line: usize, words: Range<usize>) -> Self {
+        let mut finding = self.at(file, line);
         finding.words = Some(words);
         finding
     }

@@ -1,5 +1,6 @@
 //! The statements of a migration as far as the checks need to understand them: which table, and is it a new one.
 
+use std::collections::BTreeSet;
 use std::ops::Range;
 
 use squawk_lexer::{TokenKind, tokenize};
@@ -36,18 +37,15 @@ fn each(sql: &str) -> Vec<(Range<usize>, Vec<String>)> {
 
 /// The bytes of the statements that touch only tables which the same text creates.
 pub(crate) fn on_new_tables(sql: &str) -> Vec<Range<usize>> {
-    let mut new = Vec::<String>::new();
+    let mut new = BTreeSet::<String>::new();
     let mut found = Vec::new();
     for (range, words) in each(sql) {
         let words: Vec<_> = words.iter().map(String::as_str).collect();
-        let others_are_new = |new: &[String]| {
-            references(&words)
-                .iter()
-                .all(|table| new.iter().any(|n| n == table))
-        };
+        let others_are_new =
+            |new: &BTreeSet<String>| references(&words).iter().all(|table| new.contains(table));
         if let Some(table) = created(&words) {
             // A reference to itself locks nobody else.
-            new.push(table);
+            new.insert(table);
             if others_are_new(&new) {
                 found.push(range);
             }
@@ -149,8 +147,16 @@ fn references(words: &[&str]) -> Vec<String> {
         .collect()
 }
 
-/// `sql` with spaces instead of those bytes, comments kept: every offset and line stays.
+/// `sql` with spaces instead of those bytes, of whole statements, comments kept: every offset and line stays.
 pub(crate) fn blank(sql: &str, ranges: &[Range<usize>]) -> String {
+    let mut ranges = ranges.to_vec();
+    ranges.sort_unstable_by_key(|range| range.start);
+    let is_in = |offset: usize| {
+        let behind = ranges.partition_point(|range| range.start <= offset);
+        ranges[..behind]
+            .last()
+            .is_some_and(|range| range.contains(&offset))
+    };
     let (mut out, mut offset) = (String::with_capacity(sql.len()), 0);
     for token in tokenize(sql) {
         let end = offset + token.len as usize;
@@ -159,7 +165,7 @@ pub(crate) fn blank(sql: &str, ranges: &[Range<usize>]) -> String {
             token.kind,
             TokenKind::LineComment | TokenKind::BlockComment { .. }
         );
-        if !comment && ranges.iter().any(|range| range.contains(&offset)) {
+        if !comment && is_in(offset) {
             out.extend(text.bytes().map(|byte| match byte {
                 b'\n' | b'\r' => byte as char,
                 _ => ' ',
@@ -195,6 +201,16 @@ mod tests {
         assert_eq!(found.len(), 3, "{found:#?}");
         assert!(found[1].starts_with("create unique index i"));
         assert!(found[2].starts_with("alter table only"));
+    }
+
+    /// As for comments: each table is looked up, not looked for.
+    #[test]
+    fn many_new_tables_in_one_file() {
+        let pair = |at| format!("CREATE TABLE t{at} (a int); CREATE INDEX ON t{at} (a);\n");
+        let sql: String = (0..5000).map(pair).collect();
+        let new = on_new_tables(&sql);
+        assert_eq!(new.len(), 10_000);
+        assert_eq!(blank(&sql, &new).trim(), "");
     }
 
     #[test]

@@ -329,6 +329,21 @@ pub(crate) fn place_of(text: &str, offset: usize) -> Place {
     }
 }
 
+/// Where the lines of a text begin: to ask it for many places takes no look at the text for each.
+pub(crate) struct Lines(Vec<usize>);
+
+impl Lines {
+    pub(crate) fn of(text: &str) -> Self {
+        let breaks = text.match_indices('\n').map(|(at, _)| at + 1);
+        Self(std::iter::once(0).chain(breaks).collect())
+    }
+
+    /// The line of a byte offset, from 1.
+    pub(crate) fn line(&self, offset: usize) -> usize {
+        self.0.partition_point(|start| *start <= offset)
+    }
+}
+
 /// The byte offset of a position that PostgreSQL gives: in characters, from 1.
 pub(crate) fn offset_of(text: &str, position: usize) -> usize {
     text.char_indices()
