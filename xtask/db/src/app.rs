@@ -21,16 +21,16 @@ const FOREVER: u64 = 100 * 365 * 24 * 60 * 60;
 /// The options that every `db` command takes.
 #[derive(clap::Args)]
 pub(crate) struct Options {
-    /// How many services to work on at once
+    /// Services to work on at once
     #[arg(long, global = true, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..))]
     jobs: u16,
-    /// How long to wait for another run on the same database
+    /// Wait so long for another run
     #[arg(long, global = true, value_name = "SECONDS", default_value_t = 60)]
     lock_timeout: u64,
     /// Only what was asked for, warnings and errors
     #[arg(long, short, global = true, conflicts_with = "verbose")]
     quiet: bool,
-    /// Everything: every statement and program of the tool's own with its time, and what is else only counted
+    /// Also each statement and program, with its time
     #[arg(long, short, global = true)]
     verbose: bool,
 }

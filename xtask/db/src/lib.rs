@@ -36,7 +36,7 @@ use verbs::{
 
 /// Create, migrate and look at the databases of the services
 #[derive(clap::Args)]
-#[command(arg_required_else_help = true, after_help = EXIT_CODES)]
+#[command(arg_required_else_help = true, help_template = HELP)]
 pub struct Args {
     #[command(flatten)]
     options: Options,
@@ -46,34 +46,76 @@ pub struct Args {
 
 #[derive(Subcommand)]
 enum Verb {
+    #[command(after_help = "Example: cargo xtask db up --seed")]
     Up(up::Args),
+    #[command(after_help = "Example: cargo xtask db down --wipe")]
     Down(down::Args),
+    #[command(after_help = "Example: cargo xtask db create arc --sql")]
     Create(create::Args),
+    #[command(after_help = "Example: cargo xtask db migrate arc --dry-run")]
     Migrate(migrate::Args),
+    #[command(after_help = "Example: cargo xtask db revert arc -n 2")]
     Revert(revert::Args),
+    #[command(after_help = "Example: cargo xtask db redo arc")]
     Redo(redo::Args),
+    #[command(after_help = "Example: cargo xtask db status --exit-code")]
     Status(status::Args),
+    #[command(after_help = "Example: cargo xtask db history arc")]
     History(history::Args),
+    #[command(after_help = "Example: cargo xtask db psql arc -- -c 'SELECT 1'")]
     Psql(psql::Args),
+    #[command(after_help = "Example: cargo xtask db url arc")]
     Url(url::Args),
+    #[command(after_help = "Example: cargo xtask db baseline arc --to 20260101000000")]
     Baseline(baseline::Args),
+    #[command(after_help = "Example: cargo xtask db backup arc --keep 5")]
     Backup(verbs::backup::Args),
+    #[command(after_help = "Example: cargo xtask db restore arc BACKUP")]
     Restore(restore::Args),
+    #[command(after_help = "Example: cargo xtask db drop arc --yes arc_db")]
     Drop(verbs::drop::Args),
+    #[command(after_help = "Example: cargo xtask db reset arc")]
     Reset(reset::Args),
+    #[command(after_help = "Example: cargo xtask db seed arc")]
     Seed(seed::Args),
+    #[command(after_help = "Example: cargo xtask db resolve arc 20260101000000 --applied")]
     Resolve(verbs::resolve::Args),
+    #[command(after_help = "Example: cargo xtask db protect arc")]
     Protect(protect::Args),
+    #[command(after_help = "Example: cargo xtask db new arc add_email")]
     New(new::Args),
+    #[command(after_help = "Example: cargo xtask db schema --check")]
     Schema(schema::Args),
+    #[command(after_help = "Example: cargo xtask db wait --timeout 30")]
     Wait(wait::Args),
+    #[command(after_help = "Example: cargo xtask db check arc --offline")]
     Check(verbs::check::Args),
+    #[command(after_help = "Example: cargo xtask db fix --dry-run")]
     Fix(fix::Args),
 }
 
-const EXIT_CODES: &str = "\
-Exit codes: 0 done, 1 findings, 2 usage or settings, 3 cannot connect, 4 a migration or another statement failed, 5 lock not obtained in \
-time, 6 refused: wrong database, 7 refused: destructive and not confirmed, 130 interrupted. Of several services the highest wins.";
+/// A screen of 80 columns and 24 lines: what people need most, the rest by what it is about. A test holds it against the
+/// table.
+const HELP: &str = "\
+{about}
+{usage-heading} {usage}
+
+Commands:
+  up       Start a local server; create and migrate every database
+  migrate  Apply the pending migrations
+  status   Show what is applied, pending and wrong
+  migrations: new, revert, redo, resolve, history, baseline
+  databases: create, drop, reset, seed, protect, backup, restore, psql, url
+  files: check, fix, schema
+  local server: down, wait
+
+{options}
+
+Each command has an example: cargo xtask db migrate --help
+Exit codes: 0 done, 1 findings, 2 usage or settings, 3 cannot connect,
+4 a migration or another statement failed, 5 lock not obtained in time,
+6 refused: wrong database, 7 refused: destructive and not confirmed,
+130 interrupted";
 
 /// Runs a verb on the workspace of the working directory: data to stdout, everything else to stderr.
 #[must_use]
@@ -138,5 +180,31 @@ impl Completions {
             script.push_str(include_str!("completions.bash"));
         }
         Report::data(script).print()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Args as _;
+
+    use super::{Args, HELP};
+
+    #[test]
+    fn every_verb_is_in_the_help_once() {
+        let command = Args::augment_args(clap::Command::new("db"));
+        let (_, listed) = HELP.split_once("Commands:\n").unwrap();
+        let (listed, _) = listed.split_once("\n\n").unwrap();
+        let lines = listed.lines().flat_map(|line| match line.split_once(": ") {
+            Some((_, names)) => names.split(", ").collect(),
+            None => line.split_whitespace().take(1).collect::<Vec<_>>(),
+        });
+        let mut listed: Vec<_> = lines.collect();
+        listed.sort_unstable();
+        let mut verbs: Vec<_> = command
+            .get_subcommands()
+            .map(clap::Command::get_name)
+            .collect();
+        verbs.sort_unstable();
+        assert_eq!(listed, verbs);
     }
 }

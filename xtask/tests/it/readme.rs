@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use crate::support::{Files, Run, Workspace, repository};
+use crate::support::{Files, Run, Workspace, commands, repository};
 
 fn readme() -> String {
     read("README.md")
@@ -61,19 +61,7 @@ fn sources(folder: &Path) -> String {
 fn every_command_and_its_options_are_in_the_table() {
     let workspace = Workspace::empty();
     let help = workspace.db("--help").exits(0).stdout;
-    let commands = help
-        .split_once("Commands:\n")
-        .unwrap()
-        .1
-        .split_once("\n\n")
-        .unwrap()
-        .0;
-    let verbs: BTreeSet<_> = commands
-        .lines()
-        .filter(|line| line.starts_with("  ") && !line.starts_with("   "))
-        .map(|line| line.split_whitespace().next().unwrap().to_owned())
-        .filter(|verb| verb != "help")
-        .collect();
+    let verbs: BTreeSet<_> = commands(&help).into_iter().collect();
     let global = [
         "--jobs",
         "--lock-timeout",

@@ -3,31 +3,35 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use crate::support::{Folder, Run, Workspace, snapshot};
+use crate::support::{Folder, Run, Workspace, commands, snapshot};
 
-/// The help of `arguments`, as wide as a pipe of 100 columns.
+/// The help of `arguments`, on a terminal of 80 columns.
 fn help(workspace: &Workspace, arguments: &[&str]) -> Run {
     let arguments = [arguments, &["--help"]].concat();
     let mut command = workspace.command(&arguments);
     // Without a terminal clap takes the width from here.
-    command.env("COLUMNS", "100");
+    command.env("COLUMNS", "80");
     Run::of(&mut command, &arguments.join(" ")).exits(0)
 }
 
-/// The commands that a help screen lists.
-fn commands(help: &str) -> Vec<String> {
-    let commands: Vec<_> = help
-        .lines()
-        .skip_while(|line| *line != "Commands:")
-        .skip(1)
-        .take_while(|line| line.starts_with("  "))
-        .filter(|line| !line.starts_with("   "))
-        .filter_map(|line| line.split_whitespace().next())
-        .filter(|command| *command != "help")
-        .map(str::to_owned)
-        .collect();
-    assert!(!commands.is_empty(), "{help}");
-    commands
+fn fits(help: &str) {
+    let long = help.lines().find(|line| line.chars().count() > 80);
+    assert_eq!(long, None, "{help}");
+    // The ones that are read first, with the prompt below them.
+    if help.contains("\nCommands:\n") {
+        assert!(help.lines().count() < 24, "{help}");
+    }
+}
+
+/// The example of a verb has no option that the verb does not take.
+fn an_example_works(workspace: &Workspace, verb: &str, help: &str) {
+    let begin = format!("Example: cargo xtask db {verb}");
+    let example = help.lines().find(|line| line.starts_with(&begin));
+    let example = example.unwrap_or_else(|| panic!("no example: {help}"));
+    let words = example.trim_start_matches("Example: cargo xtask ");
+    let words = words.split(" -- ").next().unwrap().split(' ');
+    let words: Vec<_> = words.chain(["--help"]).collect();
+    Run::of(&mut workspace.command(&words), example).exits(0);
 }
 
 #[test]
@@ -41,9 +45,16 @@ fn every_help_screen() {
         let run = help(&workspace, &arguments);
         let name = [&["help"], &arguments[..]].concat().join("_");
         snapshot(&workspace, &name, &run);
+        fits(&run.stdout);
+        if let [_, verb] = screen.as_slice()
+            && screen[0] == "db"
+        {
+            an_example_works(&workspace, verb, &run.stdout);
+        }
         names.insert(name);
         if run.stdout.contains("\nCommands:\n") {
             let below = commands(&run.stdout);
+            assert!(!below.is_empty(), "{}", run.stdout);
             screens.extend(
                 below
                     .into_iter()
@@ -68,7 +79,7 @@ fn a_command_line_that_clap_refuses() {
     let workspace = Workspace::empty();
     let run = |arguments: &[&str]| {
         let mut command = workspace.command(arguments);
-        command.env("COLUMNS", "100");
+        command.env("COLUMNS", "80");
         Run::of(&mut command, &arguments.join(" "))
     };
     let folder: &Folder = &workspace;

@@ -30,7 +30,7 @@ pub(crate) use pg_programs::PgPrograms;
 pub(crate) use pooler::Pooler;
 pub(crate) use printed::{PRINT, Printed, wait_until};
 pub(crate) use proxy::{Link, Proxy};
-pub(crate) use run::Run;
+pub(crate) use run::{Run, commands};
 pub(crate) use snapshot::{snapshot, snapshot_with};
 pub(crate) use standby::Pair;
 pub(crate) use tls::TlsFront;

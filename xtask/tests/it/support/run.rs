@@ -20,6 +20,22 @@ pub(super) fn at_terminal(line: &str) -> Command {
     command
 }
 
+/// The commands that a help screen lists: one in a line, with what it does, or several after what they are about.
+pub(crate) fn commands(help: &str) -> Vec<String> {
+    let (_, listed) = help.split_once("Commands:\n").unwrap_or_default();
+    let lines = listed.lines().take_while(|line| line.starts_with("  "));
+    let lines = lines.filter(|line| !line.starts_with("   "));
+    let names = lines.flat_map(|line| match line.split_once(": ") {
+        // What a command does stands in a column of its own.
+        Some((_, names)) if !line.trim().contains("  ") => names.split(", ").collect(),
+        _ => line.split_whitespace().take(1).collect::<Vec<_>>(),
+    });
+    names
+        .filter(|name| *name != "help")
+        .map(str::to_owned)
+        .collect()
+}
+
 impl Run {
     /// Runs a program to its end; `line` is how a failed assertion names it.
     pub(crate) fn of(command: &mut Command, line: &str) -> Self {
