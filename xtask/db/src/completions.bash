@@ -1,10 +1,23 @@
 
+# What is in the workspace: services, and the migrations of the one that is named already.
+_xtask_names() {
+    local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]} verb=${COMP_WORDS[2]} service='' word
+    [[ ${COMP_WORDS[1]} == db && ${COMP_CWORD} -ge 3 && ${current} != -* ]] || return
+    case ${verb} in up | down | fix) return ;; esac
+    for word in "${COMP_WORDS[@]:3:COMP_CWORD-3}"; do
+        [[ ${word} == -* ]] || { service=${word}; break; }
+    done
+    [[ -n ${service} && (${previous} == --to || ${verb} == resolve) ]] || service=''
+    COMPREPLY+=($(compgen -W "$(cargo xtask completions bash --names ${service} 2>/dev/null)" -- "${current}"))
+}
+
 # `cargo xtask …` is completed as `xtask …`; everything else of cargo's as before.
 _cargo_xtask() {
     if [[ ${COMP_CWORD} -ge 2 && ${COMP_WORDS[1]} == xtask ]]; then
         COMP_WORDS=("${COMP_WORDS[@]:1}")
         COMP_CWORD=$((COMP_CWORD - 1))
         _xtask xtask "${COMP_WORDS[COMP_CWORD]}" "${COMP_WORDS[COMP_CWORD - 1]}"
+        _xtask_names
     elif declare -F _cargo >/dev/null; then
         _cargo "$@"
     fi

@@ -27,12 +27,14 @@ use clap::Subcommand;
 
 use app::{App, Options};
 use database::interrupt;
+use migrations::Migrations;
 use ui::failure::Failure;
 use ui::report::Report;
 use verbs::{
     baseline, create, down, fix, history, migrate, new, protect, psql, redo, reset, restore,
     revert, schema, seed, status, up, url, wait,
 };
+use workspace::Workspace;
 
 /// Create, migrate and look at the databases of the services
 #[derive(clap::Args)]
@@ -167,12 +169,21 @@ fn call(app: App, verb: &Verb) -> Result<Report, Vec<Failure>> {
 #[derive(clap::Args)]
 pub struct Completions {
     shell: clap_complete::Shell,
+    /// Print what completes an argument: the services, or the versions and names of one's migrations
+    #[arg(long, hide = true, value_name = "SERVICE", num_args = 0..=1)]
+    names: Option<Option<String>>,
 }
 
 impl Completions {
     /// Prints the completions of `command`, whose program is called `binary`.
     #[must_use]
     pub fn print(&self, command: &mut clap::Command, binary: &str) -> ExitCode {
+        if let Some(service) = &self.names {
+            let names = names(service.as_deref());
+            return names
+                .map_or_else(|failure| Report::from(vec![failure]), Report::data)
+                .print();
+        }
         let mut script = Vec::new();
         clap_complete::generate(self.shell, command, binary, &mut script);
         let mut script = String::from_utf8_lossy(&script).into_owned();
@@ -181,6 +192,23 @@ impl Completions {
         }
         Report::data(script).print()
     }
+}
+
+/// The services with a database, or the versions and names of one's migrations: a line each.
+fn names(service: Option<&str>) -> Result<String, Failure> {
+    let (workspace, _) = Workspace::find_with_faults(&std::env::current_dir()?)?;
+    let Some(service) = service else {
+        let services = workspace.services.iter();
+        return Ok(services.map(|it| format!("{}\n", it.name)).collect());
+    };
+    let selected = workspace.select(&[service.to_owned()])?;
+    let mut lines = String::new();
+    for service in selected {
+        for migration in Migrations::read(service)?.plan(&[]).pending {
+            lines += &format!("{}\n{}\n", migration.version, migration.name);
+        }
+    }
+    Ok(lines)
 }
 
 #[cfg(test)]
