@@ -34,13 +34,20 @@ const fn step(name: &'static str, command: &'static [&'static str]) -> Step {
     }
 }
 
-/// Only where they are named: `lints` builds the same with the newest Rust, and advisories are fetched.
-const MORE: [Step; 2] = [
+/// Only where they are named: `lints` builds the same with the newest Rust, advisories are fetched, and `citus` wants a
+/// cluster.
+const MORE: [Step; 3] = [
     step(
         "build",
         &["cargo", "check", "--workspace", "--all-targets", "--locked"],
     ),
     step("advisories", &["cargo", "deny", "check", "advisories"]),
+    step(
+        "citus",
+        &[
+            "cargo", "test", "-p", "xtask", "--test", "citus", "--locked",
+        ],
+    ),
 ];
 
 const STEPS: [Step; 7] = [

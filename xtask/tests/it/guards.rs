@@ -498,3 +498,34 @@ fn the_servers_own_database_is_nobodys() {
         }
     }
 }
+
+/// The tables are those of the extension, which takes minutes to build; `cargo xtask ci citus` runs on a real cluster.
+#[test]
+fn a_worker_of_a_citus_cluster_is_refused_by_name() {
+    let workspace = Workspace::with(&["arc"]);
+    let arc = workspace.database("arc");
+    workspace.create_database(&arc);
+    let group = |number: u32| {
+        let sql = format!(
+            "SET allow_system_table_mods = on; DROP TABLE IF EXISTS pg_catalog.pg_dist_local_group;
+             CREATE TABLE pg_catalog.pg_dist_local_group AS SELECT {number} AS groupid;
+             CREATE TABLE IF NOT EXISTS pg_catalog.pg_dist_node AS
+                 SELECT 0 AS groupid, 'coordinator.example'::text AS nodename, 5432 AS nodeport"
+        );
+        workspace.execute(&arc, &sql);
+    };
+    group(1);
+    for command in ["create", "migrate", "baseline arc", "status --exit-code"] {
+        let run = workspace.db(command);
+        let run = run.says("is a worker of a Citus cluster; migrations run on its coordinator, coordinator.example:5432");
+        if command.starts_with("status") {
+            run.exits(1);
+        } else {
+            run.exits(6)
+                .says("set ARC_DATABASE_URL to the URL of the coordinator");
+        }
+        assert_eq!(workspace.tables(&arc), "");
+    }
+    group(0);
+    workspace.db("migrate").exits(0);
+}

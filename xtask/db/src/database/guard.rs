@@ -53,9 +53,10 @@ struct Admission<'a> {
 }
 
 /// The guards of one database, in the order in which they are asked: the first refusal is the one that is shown.
-const GUARDS: [fn(&Admission<'_>) -> Result<()>; 9] = [
+const GUARDS: [fn(&Admission<'_>) -> Result<()>; 10] = [
     known_format,
     own_ledger,
+    no_worker,
     visible_history,
     existing_schema,
     known_history,
@@ -113,6 +114,20 @@ fn own_ledger(admission: &Admission<'_>) -> Result<()> {
         }
         _ => Ok(()),
     }
+}
+
+/// It is not a worker of a Citus cluster, to whose tables the coordinator alone leads.
+fn no_worker(admission: &Admission<'_>) -> Result<()> {
+    let Some(coordinator) = &admission.state.coordinator else {
+        return Ok(());
+    };
+    let Target { service, url, .. } = admission.target;
+    Err(admission
+        .refuse(format!(
+            "refused: database `{}` is a worker of a Citus cluster; migrations run on its coordinator, {coordinator}",
+            url.database
+        ))
+        .help(format!("set {} to the URL of the coordinator", service.variable)))
 }
 
 /// No history hides outside of the search path.

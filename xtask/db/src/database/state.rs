@@ -46,6 +46,8 @@ pub(crate) struct State {
     pub(crate) invalid_indexes: Vec<String>,
     /// Whether somebody holds our lock at the moment, where a run was begun and not ended.
     pub(crate) locked: bool,
+    /// The coordinator, where this is a worker of a Citus cluster: what is made here, the cluster does not know.
+    pub(crate) coordinator: Option<String>,
     /// What our own bookkeeping says; `None` when it is not there.
     pub(crate) ledger: Option<Ledger>,
 }
@@ -75,11 +77,13 @@ struct Overview {
     current_schema: Option<String>,
     search_path: String,
     has_ledger: bool,
+    has_citus: bool,
 }
 
 #[derive(Deserialize)]
 struct Details {
     identity: Identity,
+    coordinator: Option<String>,
     applied: Vec<Applied>,
     owner: Option<Owner>,
     unfinished: Vec<Run>,
@@ -98,9 +102,15 @@ SELECT json_build_object(
                          SELECT btrim(word, ' ' || chr(34)) FROM unnest(string_to_array(current_setting('search_path'), ',')) word))), '[]')
                      FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
                      WHERE c.relname = '__diesel_schema_migrations' AND c.relkind = 'r' AND NOT pg_table_is_visible(c.oid)),
+  'has_citus', to_regclass('pg_catalog.pg_dist_local_group') IS NOT NULL,
   'current_schema', current_schema(), 'search_path', current_setting('search_path'),
   'has_ledger', to_regclass('db_ledger.run') IS NOT NULL AND to_regclass('db_ledger.owner') IS NOT NULL
 )";
+
+/// The coordinator is group 0; each node knows its own group, and the others where their metadata is kept.
+const COORDINATOR: &str = "
+(SELECT coalesce((SELECT format('%s:%s', nodename, nodeport) FROM pg_catalog.pg_dist_node WHERE groupid = 0 LIMIT 1), 'another server')
+ FROM pg_catalog.pg_dist_local_group WHERE groupid <> 0)";
 
 /// Without those of a table on which a session holds the lock under which indexes are built: they may be on the way.
 const INVALID_INDEXES: &str = "
@@ -191,8 +201,12 @@ fn details(overview: &Overview) -> String {
         ),
         false => ("NULL", "'[]'::json", objects, "false".to_owned()),
     };
+    let coordinator = match overview.has_citus {
+        true => COORDINATOR,
+        false => "NULL",
+    };
     format!(
-        "SELECT json_build_object('identity', ({identity}),
+        "SELECT json_build_object('identity', ({identity}), 'coordinator', {coordinator},
            'applied', {applied}, 'owner', {owner}, 'unfinished', {unfinished}, 'objects', {objects}, 'locked', {locked})"
     )
 }
@@ -293,6 +307,7 @@ impl State {
             objects: Vec::new(),
             invalid_indexes: Vec::new(),
             locked: false,
+            coordinator: None,
             ledger: Some(ledger),
         }))
     }
@@ -324,6 +339,7 @@ impl State {
             objects: details.objects,
             invalid_indexes: Vec::new(),
             locked: details.locked,
+            coordinator: details.coordinator,
             ledger: overview.has_ledger.then_some(Ledger {
                 owner: details.owner,
                 unfinished: details.unfinished,
