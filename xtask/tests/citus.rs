@@ -1,15 +1,18 @@
 //! A service whose database is distributed by Citus, on a real cluster.
 //!
-//!     CITUS_COORDINATOR_URL=postgres://… CITUS_WORKER_URL=postgres://… cargo xtask ci citus
+//!     cargo xtask ci citus
 //!
-//! Both URLs are a superuser's, of two servers with `shared_preload_libraries = 'citus'`; the databases are made here.
+//! It runs two containers of `CITUS_IMAGE` (`citusdata/citus:12.1`) on the host's network. A cluster of your own:
+//! `CITUS_COORDINATOR_URL` and `CITUS_WORKER_URL`, a superuser's, of two servers with `shared_preload_libraries = 'citus'`;
+//! the databases are made here.
 
 #[path = "it/support/mod.rs"]
 #[allow(dead_code, unreachable_pub, unused_imports)]
 mod support;
 
+use std::net::TcpListener;
 use std::process::{Command, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use diesel::connection::SimpleConnection as _;
 use diesel::{Connection as _, PgConnection};
@@ -23,10 +26,62 @@ struct Cluster {
     coordinator: String,
     worker: String,
     database: String,
+    nodes: [Node; 2],
 }
 
-fn url(name: &str) -> String {
-    std::env::var(name).unwrap_or_else(|_| panic!("{name} is not set: see the top of this file"))
+/// A server: its URL, and its container, if it is in one of ours; gone with this.
+struct Node {
+    url: String,
+    container: Option<String>,
+}
+
+impl Node {
+    /// The one that a variable names, or else a new container.
+    fn new(variable: &str) -> Self {
+        match std::env::var(variable) {
+            Ok(url) => Self {
+                url,
+                container: None,
+            },
+            Err(_) => Self::contained(),
+        }
+    }
+
+    fn contained() -> Self {
+        let image = std::env::var("CITUS_IMAGE");
+        let image = image.unwrap_or_else(|_| "citusdata/citus:12.1".to_owned());
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr();
+        let port = port.unwrap().port();
+        let url = format!("postgres://postgres@127.0.0.1:{port}/postgres");
+        let run = Command::new("docker")
+            .args(["run", "--detach", "--network", "host"])
+            .args(["--env", "POSTGRES_HOST_AUTH_METHOD=trust"])
+            .args([&image, "-c", &format!("port={port}"), "-c", "fsync=off"])
+            .output()
+            .unwrap();
+        assert!(run.status.success(), "{run:?}");
+        let id = String::from_utf8(run.stdout).unwrap();
+        let node = Self {
+            url,
+            container: Some(id.trim().to_owned()),
+        };
+        // The first server of a container is one for its set-up, which listens on no port.
+        let begin = Instant::now();
+        while PgConnection::establish(&node.url).is_err() {
+            assert!(begin.elapsed() < Duration::from_secs(120), "{image}");
+            std::thread::sleep(Duration::from_millis(200));
+        }
+        node
+    }
+}
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        if let Some(container) = &self.container {
+            let arguments = ["rm", "--force", "--volumes", container];
+            let _ = Command::new("docker").args(arguments).output();
+        }
+    }
 }
 
 /// The URL of another database on the same server.
@@ -41,9 +96,10 @@ fn execute(url: &str, sql: &str) {
 
 impl Cluster {
     fn new(name: &str) -> Self {
-        let (coordinator, worker) = (url("CITUS_COORDINATOR_URL"), url("CITUS_WORKER_URL"));
+        let nodes = ["CITUS_COORDINATOR_URL", "CITUS_WORKER_URL"].map(Node::new);
+        let [coordinator, worker] = [&nodes[0].url, &nodes[1].url];
         let database = format!("citus_{}_{name}", std::process::id());
-        for server in [&worker, &coordinator] {
+        for server in [worker, coordinator] {
             execute(server, &format!("CREATE DATABASE {database}"));
             execute(&on(server, &database), "CREATE EXTENSION citus");
         }
@@ -52,18 +108,19 @@ impl Cluster {
             let (host, port) = place.split('/').next().unwrap().split_once(':').unwrap();
             format!("'{host}', {port}")
         };
-        let nodes = format!(
+        let join = format!(
             "SELECT citus_set_coordinator_host({}); SELECT citus_add_node({})",
-            place(&coordinator),
-            place(&worker)
+            place(coordinator),
+            place(worker)
         );
         let cluster = Self {
             folder: Folder::new(),
-            coordinator: on(&coordinator, &database),
-            worker: on(&worker, &database),
+            coordinator: on(coordinator, &database),
+            worker: on(worker, &database),
             database,
+            nodes,
         };
-        execute(&cluster.coordinator, &nodes);
+        execute(&cluster.coordinator, &join);
         cluster.service();
         cluster
     }
@@ -136,9 +193,9 @@ impl Cluster {
 
 impl Drop for Cluster {
     fn drop(&mut self) {
-        for server in ["CITUS_COORDINATOR_URL", "CITUS_WORKER_URL"] {
+        for node in &self.nodes {
             let drop = format!("DROP DATABASE {} WITH (FORCE)", self.database);
-            execute(&url(server), &drop);
+            execute(&node.url, &drop);
         }
     }
 }
