@@ -1,4 +1,4 @@
-//! The README says what is so.
+//! The README and the documents say what is so.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -13,10 +13,22 @@ fn read(path: &str) -> String {
     std::fs::read_to_string(repository().join(path)).unwrap()
 }
 
+/// The documents, by path; the README is the first.
+fn documents() -> Vec<(String, String)> {
+    let folder = std::fs::read_dir(repository().join("docs")).unwrap();
+    let names = folder.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let names = names.filter(|name| name.ends_with(".md"));
+    let mut paths: Vec<_> = names.map(|name| format!("docs/{name}")).collect();
+    paths.sort();
+    paths.insert(0, "README.md".to_owned());
+    let documents = paths.into_iter().map(|path| (read(&path), path));
+    documents.map(|(text, path)| (path, text)).collect()
+}
+
 /// The rows of the table whose first heading is this, as cells.
 fn table(heading: &str) -> Vec<Vec<String>> {
-    let readme = readme();
-    let rows: Vec<_> = readme
+    let all: String = documents().into_iter().map(|(_, text)| text).collect();
+    let rows: Vec<_> = all
         .lines()
         .skip_while(|line| !line.starts_with(&format!("| {heading} |")))
         .skip(2)
@@ -236,5 +248,26 @@ fn ci_runs_the_test_command_of_the_readme() {
     let ci = read(".ci/run");
     for command in commands {
         assert!(ci.contains(command), "{command}");
+    }
+}
+
+#[test]
+fn the_readme_is_short_and_leads_to_every_document() {
+    let readme = readme();
+    assert!(readme.lines().count() <= 160);
+    for (path, text) in documents() {
+        if path != "README.md" {
+            assert!(readme.contains(&format!("]({path})")), "{path}");
+        }
+        let folder = repository().join(&path);
+        let folder = folder.parent().unwrap();
+        for link in text.split("](").skip(1) {
+            let link = link.split([')', '#']).next().unwrap();
+            let is_there = link.is_empty() || link.starts_with("https://");
+            assert!(is_there || folder.join(link).exists(), "{path}: {link}");
+        }
+    }
+    for picture in readme.split(['"']).filter(|word| word.ends_with(".svg")) {
+        assert!(repository().join(picture).exists(), "{picture}");
     }
 }

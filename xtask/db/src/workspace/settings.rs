@@ -53,7 +53,7 @@ fn read(root: &Path, manifest: TomlFile) -> Result<(Workspace, Faults)> {
         Some(settings) => faults.add(
             (FILE, Some(settings.line)),
             "`[workspace.metadata.db]` must be a table",
-            "see the README, \"Add a service\"",
+            "its keys are `services`, `postgres` and `allow`",
         ),
         None => {}
     }
