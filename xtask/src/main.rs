@@ -17,6 +17,7 @@ enum Task {
     Matrix(workspace_ci::Matrix),
     Test(workspace_ci::Test),
     Ci(workspace_ci::Ci),
+    Mutants(workspace_ci::Mutants),
     Completions(workspace_db::Completions),
 }
 
@@ -26,6 +27,7 @@ fn main() -> ExitCode {
         Task::Matrix(args) => args.run(),
         Task::Test(args) => args.run(),
         Task::Ci(args) => args.run(),
+        Task::Mutants(args) => args.run(),
         Task::Completions(args) => args.print(&mut Task::command(), "xtask"),
     }
 }

@@ -1,5 +1,6 @@
 //! What CI does, as commands that a laptop runs too: which services a change can affect ([`Matrix`]), their tests on every
-//! PostgreSQL that they may meet ([`Test`]), and all steps in order ([`Ci`]).
+//! PostgreSQL that they may meet ([`Test`]), all steps in order ([`Ci`]), and whether the tool's own tests notice a fault
+//! ([`Mutants`]).
 
 #![warn(clippy::too_many_lines)]
 
@@ -7,12 +8,14 @@ mod child;
 mod ci;
 mod github;
 mod matrix;
+mod mutants;
 mod test;
 
 use std::process::ExitCode;
 
 pub use ci::Args as Ci;
 pub use matrix::Args as Matrix;
+pub use mutants::Args as Mutants;
 pub use test::Args as Test;
 
 /// What a command found, for its exit code.
@@ -43,6 +46,14 @@ impl Ci {
     #[must_use]
     pub fn run(&self) -> ExitCode {
         exit(ci::run(self))
+    }
+}
+
+impl Mutants {
+    /// Plants the faults.
+    #[must_use]
+    pub fn run(&self) -> ExitCode {
+        exit(mutants::run(self))
     }
 }
 

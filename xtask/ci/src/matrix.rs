@@ -12,6 +12,7 @@ use workspace_db::settings::Settings;
 
 use crate::{Outcome, github};
 pub(crate) use affected::Affected;
+pub(crate) use git::Base;
 pub(crate) use packages::Packages;
 
 /// Print the CI matrix: every service on every PostgreSQL that it may meet

@@ -414,3 +414,30 @@ fn a_file_is_written_beside_and_renamed() {
     assert_eq!(std::fs::read_to_string(&link).unwrap(), new);
     assert_eq!(files.read(".env"), old);
 }
+
+#[test]
+fn a_file_that_was_new_is_gone_when_the_backup_is_put_back() {
+    let files = Files::with(&["arc", "cv"]);
+    let before = files.everything();
+    files.db("fix").exits(0);
+    assert!(files.path(".env").exists());
+    let [backup] = files.backups().try_into().unwrap();
+    files.db(&format!("fix --restore {backup}")).exits(0);
+    assert_eq!(files.everything(), before);
+}
+
+#[test]
+fn a_path_that_can_not_be_looked_at_is_not_taken_for_an_absent_one() {
+    let files = accident();
+    files.db("fix").exits(0);
+    let [backup] = files.backups().try_into().unwrap();
+    // What was a folder on the way is a file by now.
+    files.remove("services/ai");
+    files.write("services/ai", "mine");
+    let before = files.everything();
+    files
+        .db(&format!("fix --restore {backup}"))
+        .exits(2)
+        .says("services/ai");
+    assert_eq!(files.everything(), before);
+}

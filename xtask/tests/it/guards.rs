@@ -529,3 +529,74 @@ fn a_worker_of_a_citus_cluster_is_refused_by_name() {
     group(0);
     workspace.db("migrate").exits(0);
 }
+
+#[test]
+fn what_another_run_applied_from_other_files_while_the_lock_was_waited_for_is_an_edit() {
+    let workspace = Workspace::with(&["arc"]);
+    let arc = workspace.database("arc");
+    workspace.db("create").exits(0);
+    workspace.db("migrate --to 2026-01-01-000000").exits(0);
+    let others = "UPDATE db_ledger.run SET checksum = repeat('0', 64)";
+    workspace
+        .db_while_changed("migrate", "arc", others)
+        .exits(6)
+        .says("edited since applied");
+    assert_eq!(workspace.applied(&arc), "20260101000000");
+}
+
+#[test]
+fn an_edit_right_after_an_accepted_one_is_refused() {
+    let workspace = Workspace::with(&["arc"]);
+    let up = "services/arc/migrations/2026-01-01-000000_create/up.sql";
+    workspace.db("create").exits(0);
+    workspace.db("migrate").exits(0);
+    workspace.write(
+        up,
+        "CREATE TABLE arc_items (id bigint PRIMARY KEY, added text);",
+    );
+    workspace.db("migrate --accept-edited").exits(0);
+    workspace.write(
+        up,
+        "CREATE TABLE arc_items (id bigint PRIMARY KEY, twice text);",
+    );
+    workspace
+        .db("migrate")
+        .exits(6)
+        .says("edited since applied");
+}
+
+#[test]
+fn a_pooler_in_session_mode_is_let_through() {
+    let mut workspace = Workspace::with(&["arc"]);
+    workspace.db("create").exits(0);
+    let pooler = Pooler::of_sessions(&workspace.get("ARC_DATABASE_URL"));
+    workspace.set("ARC_DATABASE_URL", &pooler.url);
+    workspace
+        .db("migrate")
+        .exits(0)
+        .says("applied 2 migrations");
+}
+
+#[test]
+fn one_name_on_two_servers_is_two_databases() {
+    let mut workspace = Workspace::with(&["arc", "cv"]);
+    let elsewhere = local_postgres::Server::for_tests("elsewhere").unwrap();
+    let name = workspace.database("both");
+    let here = workspace.url(&name);
+    workspace.set("ARC_DATABASE_URL", &here);
+    workspace.set("CV_DATABASE_URL", &elsewhere.url(&name));
+    let runs = ["create", "migrate"].map(|verb| workspace.db(verb));
+    let tables = workspace.tables(&name);
+    let mut admin =
+        <diesel::PgConnection as diesel::Connection>::establish(&elsewhere.url("postgres"))
+            .unwrap();
+    diesel::connection::SimpleConnection::batch_execute(
+        &mut admin,
+        &format!("DROP DATABASE IF EXISTS \"{name}\" WITH (FORCE)"),
+    )
+    .unwrap();
+    for run in runs {
+        run.exits(0);
+    }
+    assert_eq!(tables, "arc_items");
+}

@@ -310,3 +310,31 @@ fn an_index_that_another_session_may_be_building_is_left_alone() {
     workspace.db("migrate").exits(0);
     workspace.db("status --exit-code").exits(0);
 }
+
+/// The index is there, and what comes after it in the file is not: the whole file is run.
+#[test]
+fn a_file_that_was_killed_after_its_index_is_not_taken_as_complete() {
+    let workspace = Workspace::with(&["arc"]);
+    let arc = workspace.database("arc");
+    workspace.db("create").exits(0);
+    workspace.db("migrate").exits(0);
+    let up = "CREATE INDEX IF NOT EXISTS by_note ON arc_items (note); CREATE TABLE more ();";
+    workspace.migration_without_transaction(
+        "arc",
+        "2026-01-03-000000_index",
+        up,
+        "DROP TABLE more; DROP INDEX by_note;",
+    );
+    workspace.execute(
+        &arc,
+        &format!(
+            "INSERT INTO db_ledger.run (version, name, direction, checksum, run_by, outcome, indexes_before)
+             SELECT '20260103000000', '2026-01-03-000000_index', 'up', encode(sha256('{up}'), 'hex'), 'test', 'started',
+                    (SELECT array_agg(indexrelid) FROM pg_index)"
+        ),
+    );
+    workspace.execute(&arc, "CREATE INDEX by_note ON arc_items (note)");
+    workspace.db("migrate").exits(0).says("applied 1 migration");
+    assert_eq!(workspace.tables(&arc), "arc_items more");
+    workspace.db("status --exit-code").exits(0);
+}

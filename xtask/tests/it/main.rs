@@ -23,6 +23,7 @@ mod names;
 mod passwords;
 mod picture;
 mod plain_diesel;
+mod proof;
 mod psql;
 mod reading;
 mod readme;

@@ -174,3 +174,46 @@ fn it_is_in_no_process_list() {
     assert!(looked > 0 && child.wait().unwrap().success());
     drop_role(&workspace, "processes");
 }
+
+#[test]
+fn what_the_server_quotes_of_it_is_shown_and_kept_nowhere() {
+    let (mut workspace, [url, _]) = with_password("quoted");
+    workspace.set("ARC_DATABASE_URL", &url);
+    // The files do not spell it: the server alone does.
+    let hex: String = PASSWORD.bytes().map(|byte| format!("{byte:02x}")).collect();
+    let secret = format!("convert_from('\\x{hex}', 'UTF8')");
+    let raise = |level: &str, more: &str| {
+        format!("DO $$ BEGIN RAISE {level} 'it is %', {secret} {more}; END $$;")
+    };
+    let more = format!("USING DETAIL = 'it is ' || {secret}, HINT = 'it is ' || {secret}");
+    for (name, up) in [
+        ("2026-01-03-000000_notice", raise("NOTICE", "")),
+        ("2026-01-04-000000_error", raise("EXCEPTION", &more)),
+    ] {
+        workspace.migration("arc", name, &up, "SELECT 1;");
+    }
+    workspace.db("create").exits(0);
+    let migrate = workspace.db("migrate").exits(4).says("NOTICE:  it is ***");
+    let mut runs = vec![migrate.says("= ERROR: it is ***")];
+    for line in [
+        "history arc",
+        "history arc --json",
+        "status",
+        "status --json",
+    ] {
+        runs.push(workspace.db(line).exits(0));
+    }
+    for piece in PIECES {
+        runs = runs
+            .into_iter()
+            .map(|run| run.does_not_say(piece))
+            .collect();
+    }
+    let kept = "SELECT string_agg(error, ' ') FROM db_ledger.run";
+    let kept = workspace.value(&workspace.database("arc"), kept);
+    assert!(kept.contains("it is ***"), "{kept}");
+    for piece in PIECES {
+        assert!(!kept.contains(piece), "{kept}");
+    }
+    drop_role(&workspace, "quoted");
+}

@@ -158,3 +158,29 @@ fn what_another_program_has_said_since_is_not_said_again() {
         }
     }
 }
+
+#[test]
+fn a_way_down_that_was_interrupted_is_a_problem_and_one_that_was_rolled_back_is_none() {
+    let workspace = Workspace::with(&["arc"]);
+    let arc = workspace.database("arc");
+    workspace.db("create").exits(0);
+    let (up, down) = (
+        "CREATE INDEX CONCURRENTLY x ON arc_items (id);",
+        "DROP INDEX CONCURRENTLY x;",
+    );
+    workspace.migration_without_transaction("arc", X, up, down);
+    workspace.migration("arc", "2026-01-04-000000_y", "SELECT 1;", "SELECT 1/0;");
+    workspace.db("migrate").exits(0);
+    workspace.db("revert arc").exits(4);
+    workspace.db("status --exit-code").exits(0);
+    workspace.execute(
+        &arc,
+        "DELETE FROM __diesel_schema_migrations WHERE version = '20260104000000'",
+    );
+    workspace.remove("services/arc/migrations/2026-01-04-000000_y");
+    interrupt(&workspace, "down", down);
+    workspace
+        .db("status --exit-code")
+        .exits(1)
+        .says(&format!("{X} was interrupted"));
+}

@@ -344,3 +344,21 @@ fn a_schema_that_the_role_may_not_use_is_not_taken_for_a_missing_one() {
     limited.given_rights().exits(0);
     workspace.db("migrate").exits(0);
 }
+
+#[test]
+fn what_an_administrators_script_makes_belongs_to_the_role() {
+    let limited = Limited::with("");
+    let Limited {
+        workspace,
+        role,
+        database,
+    } = &limited;
+    limited.given_rights().exits(0);
+    let script = workspace.db("migrate arc --sql").exits(0).stdout;
+    limited.psql(database, &script).exits(0);
+    let owners = "SELECT string_agg(DISTINCT pg_get_userbyid(relowner), ' ') FROM pg_class
+                  WHERE relkind = 'r' AND relnamespace::regnamespace::text IN ('public', 'db_ledger')";
+    assert_eq!(limited.value(owners), *role);
+    workspace.db("status --exit-code").exits(0);
+    workspace.db("revert arc").exits(0);
+}

@@ -402,3 +402,45 @@ fn rows_that_a_migration_selects_are_not_kept_in_memory() {
         assert!(most < 64 * 1024, "{name}: {most} KiB");
     }
 }
+
+/// A migration and its books are one: what can't be written down did not happen, or is told where it can't be undone.
+#[test]
+fn a_migration_that_can_not_be_written_down_is_not_applied() {
+    let workspace = migrated();
+    let arc = workspace.database("arc");
+    workspace.execute(
+        &arc,
+        "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'the books are full'; END $$;
+         CREATE TRIGGER refuse BEFORE INSERT ON __diesel_schema_migrations FOR EACH ROW EXECUTE FUNCTION refuse()",
+    );
+    // Statement by statement, and as one string.
+    let many = format!("CREATE TABLE kept ();\n{}", "SELECT 1;\n".repeat(2001));
+    for up in ["CREATE TABLE kept ();", &many] {
+        workspace.migration("arc", X, up, "DROP TABLE kept;");
+        workspace.db("migrate").exits(4).says("the books are full");
+        assert_eq!(workspace.tables(&arc), "arc_items");
+    }
+    let up = "CREATE TABLE IF NOT EXISTS kept ();";
+    workspace.migration_without_transaction("arc", X, up, "DROP TABLE kept;");
+    workspace.db("migrate").exits(4).says("the books are full");
+    workspace.db("status --exit-code").exits(1);
+    workspace.execute(&arc, "DROP TRIGGER refuse ON __diesel_schema_migrations");
+    workspace.db("migrate").exits(0).says("applied 1 migration");
+    workspace.db("status --exit-code").exits(0);
+}
+
+#[test]
+fn what_a_migration_without_a_transaction_sets_is_not_the_next_ones() {
+    let workspace = migrated();
+    let up = "CREATE SCHEMA other; SET search_path = other;";
+    workspace.migration_without_transaction("arc", X, up, "DROP SCHEMA other CASCADE;");
+    workspace.migration(
+        "arc",
+        "2026-01-04-000000_next",
+        "CREATE TABLE next_one ();",
+        "DROP TABLE next_one;",
+    );
+    workspace.db("migrate").exits(0);
+    let arc = workspace.database("arc");
+    assert_eq!(workspace.tables(&arc), "arc_items next_one");
+}

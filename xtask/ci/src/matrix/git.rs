@@ -8,7 +8,7 @@ use anyhow::{Context as _, bail};
 use crate::child;
 
 /// The state of a repository that a branch began from.
-pub(super) struct Base {
+pub(crate) struct Base {
     /// The folder of the repository, canonical.
     root: PathBuf,
     commit: String,
@@ -19,10 +19,11 @@ impl Base {
     ///
     /// # Errors
     /// No repository, an unknown `base`, or no merge base, as in a shallow clone.
-    pub(super) fn find(folder: &Path, base: &str) -> anyhow::Result<Self> {
+    pub(crate) fn find(folder: &Path, base: &str) -> anyhow::Result<Self> {
         let git = |arguments: &[&str]| child::answer(command(folder).args(arguments));
-        let root = git(&["rev-parse", "--show-toplevel"])
-            .context("--changed compares with a commit: this is not a git repository")?;
+        let root = git(&["rev-parse", "--show-toplevel"]).context(
+            "changes are found by comparing with a commit: this is not a git repository",
+        )?;
         let name = base.strip_prefix("origin/").unwrap_or(base);
         let shallow = git(&["rev-parse", "--is-shallow-repository"])?.trim() == "true";
         let fetch = match shallow {
@@ -59,13 +60,18 @@ impl Base {
 
     /// The files that differ between the merge base and the working tree, from the repository's folder. A renamed file
     /// is two.
-    pub(super) fn changed(&self) -> anyhow::Result<Vec<String>> {
+    pub(crate) fn changed(&self) -> anyhow::Result<Vec<String>> {
         let diff = ["diff", "--name-only", "--no-renames", "-z", &self.commit];
         let new = ["ls-files", "--others", "--exclude-standard", "-z"];
         let mut text = child::answer(command(&self.root).args(diff))?;
         text += &child::answer(command(&self.root).args(new))?;
         let names = text.split('\0').filter(|name| !name.is_empty());
         Ok(names.map(str::to_owned).collect())
+    }
+
+    /// What differs between the merge base and the working tree, as a patch; of new files, those that git knows.
+    pub(crate) fn difference(&self) -> anyhow::Result<String> {
+        child::answer(command(&self.root).args(["diff", "--no-renames", &self.commit]))
     }
 
     /// The text of a file at the merge base; none if it was not there.

@@ -1,5 +1,6 @@
 //! A transaction pooler in miniature: every client logs in for itself, and then all of them take turns on the session
-//! of the first, one query at a time. That is what PgBouncer does in transaction mode with one server connection.
+//! of the first, one query at a time. That is what PgBouncer does in transaction mode with one server connection. Or, in
+//! session mode, each has a session of its own, with an invented process number all the same.
 
 use std::io::{Read as _, Result, Write as _};
 use std::net::TcpStream;
@@ -14,13 +15,26 @@ pub(crate) struct Pooler {
 }
 
 impl Pooler {
-    /// Starts one in front of the server of `url`.
+    /// Starts one in transaction mode, in front of the server of `url`.
     pub(crate) fn start(url: &str) -> Self {
+        Self::with(url, true)
+    }
+
+    /// Starts one in session mode.
+    pub(crate) fn of_sessions(url: &str) -> Self {
+        Self::with(url, false)
+    }
+
+    fn with(url: &str, is_shared: bool) -> Self {
         let (listener, server, url) = in_front_of(url);
         std::thread::spawn(move || {
             let shared = Arc::new(Mutex::new(None));
             for client in listener.incoming().flatten() {
-                let (server, shared) = (server.clone(), Arc::clone(&shared));
+                let shared = match is_shared {
+                    true => Arc::clone(&shared),
+                    false => Arc::default(),
+                };
+                let server = server.clone();
                 // A client that leaves ends its thread with an error.
                 std::thread::spawn(move || serve(client, &server, &shared));
             }

@@ -1,0 +1,123 @@
+//! `mutants`: faults that are planted one at a time, each of which a test has to notice.
+
+mod generated;
+mod patch;
+mod tree;
+
+use anyhow::bail;
+
+use crate::matrix::{self, Base};
+use crate::{Outcome, github};
+use patch::Patch;
+use tree::{Tree, Verdict};
+
+/// Plant faults in the tool, one at a time, and see the tests notice
+///
+/// The faults are the patches in `xtask/db/tests/mutants`, and those that cargo-mutants makes, where it is installed. Exits
+/// with 1 when one was not noticed.
+#[derive(clap::Args)]
+pub struct Args {
+    /// Patches, or sources in which faults are planted [default: all]
+    #[arg(value_name = "FILE")]
+    files: Vec<String>,
+    /// Only what the changes since the merge base with BASE touch: of the patches, those to a file that has changed
+    #[arg(long, value_name = "BASE")]
+    in_diff: Option<String>,
+    /// Only list the patches, with what each would cost
+    #[arg(long)]
+    list: bool,
+    /// Only the patches
+    #[arg(long)]
+    patches: bool,
+}
+
+/// A patch that was tried.
+struct Tried {
+    patch: Patch,
+    verdict: Verdict,
+}
+
+pub(crate) fn run(args: &Args) -> anyhow::Result<Outcome> {
+    let root = matrix::settings()?.root;
+    let base = match &args.in_diff {
+        Some(base) => Some(Base::find(&root, base)?),
+        None => None,
+    };
+    let changed = base.as_ref().map(Base::changed).transpose()?;
+    let mut chosen = Patch::all(&root)?;
+    chosen.retain(|patch| patch.is_meant(&args.files, changed.as_deref()));
+    if args.list {
+        for patch in &chosen {
+            println!("{}  {}", patch.name, patch.cost);
+        }
+        return Ok(Outcome::Done);
+    }
+    let tried = match chosen.is_empty() {
+        true => Vec::new(),
+        false => try_all(&Tree::of(&root)?, chosen)?,
+    };
+    let mut all_noticed = finish(&tried)?;
+    if !args.patches {
+        all_noticed &= generated::run(&root, &args.files, base.as_ref())?;
+    }
+    Ok(match all_noticed {
+        true => Outcome::Done,
+        false => Outcome::Findings,
+    })
+}
+
+/// Tries one patch after the other. First their tests without any: a test that fails anyway notices nothing.
+fn try_all(tree: &Tree, patches: Vec<Patch>) -> anyhow::Result<Vec<Tried>> {
+    let mut tests: Vec<_> = patches.iter().flat_map(|patch| &patch.tests).collect();
+    tests.sort();
+    tests.dedup();
+    eprintln!("== without a fault: {} tests", tests.len());
+    match tree.test(&tests)? {
+        Verdict::Survived => {}
+        Verdict::Noticed(output) | Verdict::DoesNotBuild(output) => bail!(
+            "the tests fail without a fault planted\n{}",
+            output.trim_end()
+        ),
+    }
+    let mut tried = Vec::new();
+    for patch in patches {
+        eprintln!("== {}: {}", patch.name, patch.cost);
+        tree.plant(&patch)?;
+        let verdict = tree.test(&patch.tests.iter().collect::<Vec<_>>());
+        tree.take_back(&patch)?;
+        let verdict = verdict?;
+        eprintln!("== {}: {}", patch.name, verdict.shown());
+        tried.push(Tried { patch, verdict });
+    }
+    Ok(tried)
+}
+
+/// A line per patch, and whether all were noticed.
+fn finish(tried: &[Tried]) -> anyhow::Result<bool> {
+    if tried.is_empty() {
+        eprintln!("no patch is for these files");
+        return Ok(true);
+    }
+    let mut rows = vec![["FAULT", "RESULT"].map(str::to_owned).to_vec()];
+    for Tried { patch, verdict } in tried {
+        rows.push(vec![patch.name.clone(), verdict.shown().to_owned()]);
+        let title = format!("{} {}", patch.name, verdict.shown());
+        match verdict {
+            Verdict::Noticed(_) => {}
+            Verdict::Survived => github::annotate(&title, &patch.cost),
+            Verdict::DoesNotBuild(output) => {
+                eprintln!("\n---- {title} ----\n{}", output.trim_end());
+                github::annotate(&title, output);
+            }
+        }
+    }
+    println!("\n{}", github::aligned(&rows).trim_end());
+    github::summary(&github::markdown(&rows))?;
+    let is_noticed = |it: &&Tried| matches!(it.verdict, Verdict::Noticed(_));
+    let noticed = tried.iter().filter(is_noticed).count();
+    println!("\n{noticed} of {} faults noticed", tried.len());
+    for Tried { patch, .. } in tried.iter().filter(|it| !is_noticed(it)) {
+        println!("{}: {}", patch.name, patch.cost);
+    }
+    Ok(noticed == tried.len())
+}

@@ -1,0 +1,138 @@
+//! `mutants`: what the tests do not notice is told, and nothing of it stays.
+
+use std::os::unix::fs::PermissionsExt as _;
+
+use super::repository::Repository;
+
+const SOURCE: &str =
+    "//! It.\n\n/// Whether.\npub fn is_own(name: &str) -> bool {\n    name == \"arc\"\n}\n";
+const PATCHES: &str = "xtask/db/tests/mutants";
+
+/// A tool with two tests, one of which looks at nothing but the good case, and a fault for each of three ends.
+fn with_faults() -> Repository {
+    let repository = Repository::new();
+    repository.write("xtask/db/src/lib.rs", SOURCE);
+    repository.write("xtask/tests/it/main.rs", "mod guards;\n");
+    repository.write(
+        "xtask/tests/it/guards.rs",
+        "use workspace_db::is_own;\n\
+         #[test]\nfn own() { assert!(is_own(\"arc\")); }\n\
+         #[test]\nfn others() { assert!(!is_own(\"cv\")); }\n",
+    );
+    for (name, test, line) in [
+        ("noticed", "guards::others", "true || name == \"arc\""),
+        ("survives", "guards::own", "true || name == \"arc\""),
+        ("unbuildable", "guards::own", "name == 1"),
+    ] {
+        repository.write(
+            &format!("{PATCHES}/{name}.patch"),
+            &format!(
+                "Somebody loses {name}.\ntests: {test}\n\n\
+                 diff --git a/xtask/db/src/lib.rs b/xtask/db/src/lib.rs\n\
+                 --- a/xtask/db/src/lib.rs\n+++ b/xtask/db/src/lib.rs\n\
+                 @@ -4,3 +4,3 @@\n pub fn is_own(name: &str) -> bool {{\n-    name == \"arc\"\n+    {line}\n }}\n"
+            ),
+        );
+    }
+    // Cargo writes its own.
+    repository.remove("Cargo.lock");
+    repository.write(".gitignore", "/target/\nCargo.lock\n");
+    repository.commit();
+    repository.git(&["branch", "--force", "main"]);
+    repository
+}
+
+#[test]
+fn what_survives_is_told_and_nothing_of_it_stays() {
+    let repository = with_faults();
+    let run = repository.run("mutants --patches").exits(1);
+    let rows: Vec<_> = run
+        .stdout
+        .lines()
+        .map(|line| line.split_whitespace().collect::<Vec<_>>().join(" "))
+        .collect();
+    for row in [
+        "noticed noticed",
+        "survives SURVIVED",
+        "unbuildable DOES NOT BUILD",
+        "1 of 3 faults noticed",
+        "survives: Somebody loses survives.",
+        "unbuildable: Somebody loses unbuildable.",
+    ] {
+        assert!(rows.iter().any(|it| it == row), "{row}: {}", run.stdout);
+    }
+    assert_eq!(repository.read("xtask/db/src/lib.rs"), SOURCE);
+    assert_eq!(repository.git(&["worktree", "list"]).lines().count(), 1);
+    assert_eq!(repository.git(&["status", "--short"]), "");
+    // Nor a faulty build, for the one that cargo has of the real sources.
+    assert!(!repository.path("target/debug").exists());
+
+    // A test that is not committed yet notices it.
+    let survives = format!("mutants --patches {PATCHES}/survives.patch");
+    repository.run(&survives).exits(1);
+    repository.edit(
+        "xtask/tests/it/guards.rs",
+        "fn own() {",
+        "fn own() { others();",
+    );
+    repository
+        .run(&survives)
+        .exits(0)
+        .says("1 of 1 faults noticed");
+    // One that fails anyway notices nothing.
+    repository.edit("xtask/tests/it/guards.rs", "others();", "panic!();");
+    repository
+        .run(&survives)
+        .exits(2)
+        .says("the tests fail without a fault planted");
+}
+
+#[test]
+fn patches_are_chosen_by_what_has_changed() {
+    let repository = with_faults();
+    let listed = |line: &str| repository.run(line).exits(0).stdout.lines().count();
+    assert_eq!(listed("mutants --list"), 3);
+    assert_eq!(listed("mutants --list xtask/db/src/lib.rs"), 3);
+    assert_eq!(listed("mutants --list xtask/db/src/main.rs"), 0);
+    assert_eq!(listed("mutants --list --in-diff main"), 0);
+    repository.append(&format!("{PATCHES}/noticed.patch"), "\n");
+    assert_eq!(listed("mutants --list --in-diff main"), 1);
+    repository.append("xtask/db/src/lib.rs", "// More.\n");
+    assert_eq!(listed("mutants --list --in-diff main"), 3);
+    repository.write(&format!("{PATCHES}/noticed.patch"), "No difference.\n");
+    repository
+        .run("mutants --list")
+        .exits(2)
+        .says("noticed.patch")
+        .says("diff --git");
+}
+
+/// Another program plants the rest of the faults: how it is called, and what its exit code means.
+#[test]
+fn cargo_mutants_is_run_where_it_is_installed() {
+    let repository = with_faults();
+    let path = std::env::var("PATH").unwrap();
+    let program = repository.path("bin/cargo-mutants");
+    for (code, expected) in [(0, 0), (2, 1), (3, 1), (4, 2)] {
+        let script = format!(
+            "#!/bin/sh\n[ \"$2\" = --version ] && exit 0\necho \"$@\" >called\ncat \"$(echo \"$@\" | sed 's/.*--in-diff //')\" >>called\nexit {code}\n"
+        );
+        repository.write("bin/cargo-mutants", &script);
+        std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
+        repository.append("xtask/db/src/lib.rs", "// More.\n");
+        let first = format!("{}:{path}", repository.path("bin").display());
+        let line = "mutants --in-diff main xtask/db/src/main.rs";
+        repository
+            .run_with(line, &[("PATH", &first)])
+            .exits(expected);
+        let called = repository.read("called");
+        assert!(
+            called.starts_with(
+                "mutants --package workspace-db --test-package workspace-db,xtask --output target/mutants \
+                 --file xtask/db/src/main.rs --in-diff "
+            ),
+            "{called}"
+        );
+        assert!(called.contains("\n+// More.\n"), "{called}");
+    }
+}
