@@ -133,7 +133,10 @@ impl Live<'_> {
         let version = version.max(built.server_version);
         let both = [&built.params, &live];
         let tools = both.map(|params| Tool::for_schema(version, params));
-        let dump = |(tool, params)| Dump::read(tool, params, arguments.clone(), &[]);
+        let dump = |(tool, params)| {
+            let dump = Dump::read(tool, params, arguments.clone(), &[]);
+            dump.map(Dump::without_passwords)
+        };
         let dumps = match tools {
             [Ok(one), Ok(other)] if one.number == other.number => std::thread::scope(|scope| {
                 let one = scope.spawn(|| dump((&one, both[0])));
