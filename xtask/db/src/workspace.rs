@@ -7,6 +7,7 @@ pub(crate) mod dotenv;
 pub(crate) mod edit;
 pub(crate) mod fault;
 mod postgres;
+pub(crate) mod server;
 pub(crate) mod settings;
 pub(crate) mod toml_file;
 
@@ -15,6 +16,7 @@ use std::path::{Path, PathBuf};
 
 use crate::ui::failure::{Failure, Result, nearest};
 use postgres::number;
+use server::ServerSettings;
 use toml_file::TomlFile;
 
 /// A workspace whose settings were read and make sense together.
@@ -55,6 +57,8 @@ pub(crate) struct Service {
     pub(crate) variable: String,
     /// Whether its migrations need a superuser, also where they are only tried.
     pub(crate) superuser: bool,
+    /// How the throw-away server for them is started.
+    pub(crate) server: ServerSettings,
 }
 
 impl Workspace {

@@ -276,7 +276,7 @@ impl Place {
             workspace: self.workspace.clone(),
             password: record.password.clone(),
             lifetime: Lifetime::Durable { port: record.port },
-            settings: SETTINGS.to_vec(),
+            settings: order::owned(SETTINGS),
         };
         let started =
             provider::start(&settings, &order).context("failed to start the development server")?;

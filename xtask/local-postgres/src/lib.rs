@@ -22,7 +22,7 @@ mod variable;
 mod workspace;
 
 pub use database::TestDatabase;
-pub use server::Server;
+pub use server::{Server, Wanted};
 pub use settings::Provider;
 pub use variable::SettingsError;
 

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use clap::{Parser, Subcommand};
-use local_postgres::{Server, SettingsError, dev, manage};
+use local_postgres::{Server, SettingsError, Wanted, dev, manage};
 
 /// PostgreSQL servers on this machine: throw-away ones for tests, a durable one for development
 #[derive(Parser)]
@@ -27,6 +27,12 @@ enum Command {
         /// Major version of PostgreSQL
         #[arg(long, value_name = "MAJOR")]
         postgres: Option<String>,
+        /// The image, where Docker runs it, whatever a variable says
+        #[arg(long)]
+        image: Option<String>,
+        /// A setting of PostgreSQL's; a server of its own for each set of them
+        #[arg(long, value_name = "NAME=VALUE", value_parser = setting)]
+        set: Vec<(String, String)>,
     },
     /// Print the logs of the throw-away servers NAME of this workspace, one for each version that ran
     Log {
@@ -111,10 +117,26 @@ fn run(command: Command) -> Result<String> {
             Ok(format!("stopped {stopped} server{plural}"))
         }
         Command::Gc => Ok(manage::gc()?.to_string()),
-        Command::Url { name, postgres } => {
-            Ok(Server::for_workspace(&name, &here()?, postgres.as_deref())?.url("postgres"))
+        Command::Url {
+            name,
+            postgres,
+            image,
+            set,
+        } => {
+            let wanted = Wanted {
+                version: postgres,
+                image,
+                settings: set.into_iter().collect(),
+            };
+            Ok(Server::for_workspace(&name, &here()?, &wanted)?.url("postgres"))
         }
     }
+}
+
+/// A setting of PostgreSQL's as its own `-c` takes it.
+fn setting(text: &str) -> Result<(String, String), String> {
+    let (name, value) = text.split_once('=').ok_or("not of the form NAME=VALUE")?;
+    Ok((name.to_owned(), value.to_owned()))
 }
 
 fn here() -> Result<PathBuf> {

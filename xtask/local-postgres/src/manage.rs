@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 
 use crate::order::Handle;
-use crate::server::Server;
+use crate::server::{Server, Wanted};
 use crate::settings::{Provider, Settings};
 use crate::state::Lock;
 use crate::{clones, docker, native, records, sql, workspace};
@@ -160,7 +160,7 @@ pub fn gc() -> Result<Removed> {
     let folder = std::env::current_dir().context("failed to read the working directory")?;
     let settings = Settings::read(&workspace::workspace_of(&folder)?, &folder, None)?;
     if settings.url.is_some() {
-        let server = Server::for_workspace("gc", &folder, None)?;
+        let server = Server::for_workspace("gc", &folder, &Wanted::default())?;
         removed.databases += clones::sweep(&server, true)?;
     }
     // No Docker, no containers.

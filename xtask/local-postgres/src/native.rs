@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fs::{self, File, OpenOptions};
+use std::io::{Read, Seek};
 use std::net::{Ipv4Addr, TcpListener};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::os::unix::process::CommandExt;
@@ -60,7 +61,7 @@ pub(crate) fn start(settings: &Settings, order: &Order) -> Result<(Started, Rele
             };
             return Ok((started, binaries.release));
         };
-        let log = log(&folder).unwrap_or_default();
+        let log = server.log();
         server.end();
         if let Lifetime::Idle(_) = order.lifetime {
             let _ = remove(&folder);
@@ -289,6 +290,8 @@ pub(crate) fn throw_away_root() -> PathBuf {
 /// A server that is starting.
 struct Process {
     child: Child,
+    /// A throw-away server that ends removes its folder; what it has logged is still there to those who have it open.
+    log: File,
 }
 
 impl Process {
@@ -316,11 +319,14 @@ impl Process {
                 log.try_clone()
                     .context("failed to share the server's log")?,
             )
-            .stderr(log)
+            .stderr(
+                log.try_clone()
+                    .context("failed to share the server's log")?,
+            )
             // Ctrl-C ends the tests, not the server that the next run wants.
             .process_group(0);
         let child = command.spawn().context("failed to run `sh`")?;
-        Ok(Self { child })
+        Ok(Self { child, log })
     }
 
     fn check(&mut self) -> Result<()> {
@@ -330,8 +336,17 @@ impl Process {
             .context("failed to watch the server")?
         {
             None => Ok(()),
-            Some(status) => bail!("it ended at once, {status}"),
+            Some(status) => bail!("{}, {status}", order::ENDED_AT_ONCE),
         }
+    }
+
+    /// What it has logged.
+    fn log(&mut self) -> String {
+        let mut bytes = Vec::new();
+        // The server's messages are appended, wherever this leaves off. A log that can't be read is an empty one.
+        let _ = self.log.rewind();
+        let _ = self.log.read_to_end(&mut bytes);
+        String::from_utf8_lossy(&bytes).into_owned()
     }
 
     /// Ends what was started, initdb included.
@@ -345,6 +360,7 @@ impl Process {
 fn log_file(path: &Path) -> Result<File> {
     OpenOptions::new()
         .create(true)
+        .read(true)
         .append(true)
         .mode(0o600)
         .open(path)

@@ -19,6 +19,9 @@ pub(crate) const SCRIPT: &str = include_str!("server.sh");
 /// From the start of a server to its first answer. On 2 busy cores a first start takes 3 seconds.
 pub(crate) const READY_TIMEOUT: Duration = Duration::from_secs(60);
 
+/// The error of a server that ended before its first answer.
+pub(crate) const ENDED_AT_ONCE: &str = "it ended at once";
+
 /// A server to start.
 #[derive(Debug)]
 pub(crate) struct Order {
@@ -31,7 +34,7 @@ pub(crate) struct Order {
     pub(crate) password: String,
     pub(crate) lifetime: Lifetime,
     /// PostgreSQL's settings.
-    pub(crate) settings: Vec<(&'static str, &'static str)>,
+    pub(crate) settings: Vec<(String, String)>,
 }
 
 impl Order {
@@ -39,8 +42,11 @@ impl Order {
     /// list of processes.
     pub(crate) fn command(&self, name: &str, listen: &str) -> Vec<String> {
         let addresses = ("listen_addresses", listen);
-        let settings = [addresses, ("unix_socket_directories", "")];
-        let settings = settings.iter().chain(&self.settings);
+        let ours = [addresses, ("unix_socket_directories", "")];
+        let theirs = self.settings.iter();
+        let settings = ours
+            .into_iter()
+            .chain(theirs.map(|(name, value)| (name.as_str(), value.as_str())));
         ["sh", "-c", "eval \"$LP_SCRIPT\"", name]
             .map(str::to_owned)
             .into_iter()
@@ -58,6 +64,13 @@ impl Order {
             ("LP_IDLE", self.lifetime.idle_seconds().to_string()),
         ]
     }
+}
+
+/// Settings of our own among those that a person has chosen.
+pub(crate) fn owned<const N: usize>(settings: [(&str, &str); N]) -> Vec<(String, String)> {
+    settings
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .into()
 }
 
 /// How long a server and its data live.

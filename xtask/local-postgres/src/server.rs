@@ -1,5 +1,6 @@
 //! A throw-away server that all tests of one package share.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -9,11 +10,12 @@ use diesel::connection::SimpleConnection;
 use url::Url;
 use uuid::Uuid;
 
-use crate::order::{self, Lifetime, Order, SCRIPT};
+use crate::order::{self, ENDED_AT_ONCE, Lifetime, Order, SCRIPT};
 use crate::records::{self, Record};
 use crate::release::Release;
 use crate::settings::{Provider, Settings};
 use crate::state::{self, Lock};
+use crate::variable::SettingsError;
 use crate::workspace::{self, Package};
 use crate::{provider, sql};
 
@@ -60,6 +62,17 @@ pub struct Server {
     spare: Mutex<Vec<PgConnection>>,
 }
 
+/// What is asked for of a throw-away server; each that is asked for something else is another server.
+#[derive(Debug, Clone, Default)]
+pub struct Wanted {
+    /// A major version.
+    pub version: Option<String>,
+    /// The image, where Docker runs it, before `LOCAL_POSTGRES_IMAGE`.
+    pub image: Option<String>,
+    /// PostgreSQL's settings, by name, before those that make it fast.
+    pub settings: BTreeMap<String, String>,
+}
+
 impl std::fmt::Debug for Server {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Server")
@@ -79,25 +92,41 @@ impl Server {
             Some(folder) => PathBuf::from(folder),
             None => std::env::current_dir().context("failed to read the working directory")?,
         };
-        Self::for_workspace(name, &folder, None)
+        Self::for_workspace(name, &folder, &Wanted::default())
     }
 
     /// Finds or starts the throw-away server `name` of the workspace that `folder` is in, for code that is not a test
-    /// of cargo's; `version` is a major version that is asked for.
+    /// of cargo's.
     ///
     /// # Errors
     ///
-    /// As [`for_tests`](Self::for_tests), and another version than the one asked for.
-    pub fn for_workspace(name: &str, folder: &Path, version: Option<&str>) -> Result<Self> {
-        Self::named(name, &workspace::workspace_of(folder)?, folder, version)
+    /// As [`for_tests`](Self::for_tests), another version than the one asked for, and settings that PostgreSQL does not
+    /// start with.
+    pub fn for_workspace(name: &str, folder: &Path, wanted: &Wanted) -> Result<Self> {
+        let server = Self::named(name, &workspace::workspace_of(folder)?, folder, wanted)?;
+        if let Some(image) = &wanted.image
+            && server.provider == Provider::Native
+        {
+            order::note(&format!(
+                "image `{image}` is not used for `{name}`, but installed PostgreSQL {}",
+                server.release
+            ));
+        }
+        Ok(server)
     }
 
     pub(crate) fn of(package: &Package) -> Result<Self> {
-        Self::named(&package.name, &package.workspace, &package.folder, None)
+        Self::named(
+            &package.name,
+            &package.workspace,
+            &package.folder,
+            &Wanted::default(),
+        )
     }
 
-    fn named(name: &str, workspace: &Path, folder: &Path, version: Option<&str>) -> Result<Self> {
-        let settings = Settings::read(workspace, folder, version)?;
+    fn named(name: &str, workspace: &Path, folder: &Path, wanted: &Wanted) -> Result<Self> {
+        let mut settings = Settings::read(workspace, folder, wanted.version.as_deref())?;
+        settings.image = wanted.image.clone().or(settings.image);
         if let Some(url) = &settings.url {
             let connection = sql::connect(url).context("failed to use LOCAL_POSTGRES_URL")?;
             let server = Self::open(url.clone(), Provider::Url, connection)?;
@@ -108,7 +137,7 @@ impl Server {
             )?;
             return Ok(server);
         }
-        let key = key(name, workspace, &settings)?;
+        let key = key(name, workspace, &settings, wanted)?;
         let file = records::file(&key)?;
         if let Some(server) = Self::find(&file) {
             return Ok(server);
@@ -124,9 +153,9 @@ impl Server {
             workspace: workspace.to_owned(),
             password: Uuid::new_v4().simple().to_string(),
             lifetime: Lifetime::Idle(settings.idle),
-            settings: FAST.to_vec(),
+            settings: wanted.all_settings(),
         };
-        let started = provider::start(&settings, &order)?;
+        let started = provider::start(&settings, &order).map_err(|error| wanted.blamed(error))?;
         let server = Self::open(
             started.url.clone(),
             started.provider,
@@ -225,6 +254,29 @@ impl Server {
     }
 }
 
+impl Wanted {
+    /// With those that make it fast; of two for one name, PostgreSQL takes the later.
+    fn all_settings(&self) -> Vec<(String, String)> {
+        let mut all = order::owned(FAST);
+        all.extend(self.settings.clone());
+        all
+    }
+
+    /// The error of a start, as one of the settings where PostgreSQL ended at once because of them.
+    fn blamed(&self, error: anyhow::Error) -> anyhow::Error {
+        let text = format!("{error:#}");
+        if self.settings.is_empty() || !text.contains(ENDED_AT_ONCE) {
+            return error;
+        }
+        let settings = self.settings.iter();
+        let settings: Vec<_> = settings
+            .map(|(name, value)| format!("{name}={value}"))
+            .collect();
+        let remedy = format!("correct what it is started with: {}", settings.join(" "));
+        SettingsError::with_remedy(text, &remedy)
+    }
+}
+
 /// Takes the lock of a new run in this session.
 fn announce(session: &mut PgConnection) -> Result<i32> {
     let run = (Uuid::new_v4().as_u128() & 0x7fff_ffff) as i32;
@@ -239,15 +291,16 @@ fn guard<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 /// What may not be shared: users, checkouts, packages, versions, settings.
-fn key(name: &str, workspace: &Path, settings: &Settings) -> Result<String> {
+fn key(name: &str, workspace: &Path, settings: &Settings, wanted: &Wanted) -> Result<String> {
     let text = format!(
-        "{:?} {name:?} {workspace:?} {:?} {:?} {:?} {:?} {:?} {FAST:?}",
+        "{:?} {name:?} {workspace:?} {:?} {:?} {:?} {:?} {:?} {FAST:?} {:?}",
         state::base()?,
         settings.provider,
         settings.image,
         settings.bin,
         settings.idle,
-        settings.version
+        settings.version,
+        wanted.settings
     );
     Ok(state::hash([text.as_bytes(), SCRIPT.as_bytes()]))
 }

@@ -6,6 +6,7 @@ mod check_confined;
 mod check_judged;
 mod check_live;
 mod check_offline;
+mod check_own_server;
 mod check_throwaway;
 mod ci;
 mod ctrl_c;

@@ -52,7 +52,7 @@ pub(crate) fn compare(
     applied: &[String],
     marked: &[&Migration],
 ) -> Result<Comparison> {
-    let server = ThrowawayServer::find(app, Trust::Full).map_err(|failure| {
+    let server = ThrowawayServer::find(app, Trust::Full, target.service).map_err(|failure| {
         failure
             .help("baseline compares the database with what the migrations make on a throw-away server: install Docker or PostgreSQL, or set LOCAL_POSTGRES_URL to a server on which databases may be created and dropped")
             .help("--accept-difference marks them without a comparison")

@@ -39,7 +39,7 @@ pub(super) fn prove(
         true => None,
         false => Some(Diesel::find(app)?),
     };
-    let server = ThrowawayServer::find(app, Trust::Full).map_err(|failure| {
+    let server = ThrowawayServer::find(app, Trust::Full, service).map_err(|failure| {
         failure.help("the first migration is tried on a throw-away server: install Docker or PostgreSQL, or set LOCAL_POSTGRES_URL to a server on which databases may be created and dropped")
     })?;
     let mut database = server.database(service)?;

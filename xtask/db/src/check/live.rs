@@ -10,22 +10,27 @@ use crate::database::state::State;
 use crate::database::target::Target;
 use crate::migrations::{Migration, Migrations};
 use crate::pg::SqlError;
-use crate::scratch::throwaway::{ThrowawayServer, Trust};
+use crate::scratch::throwaway::{ThrowawayServer, ThrowawayServers};
 use crate::ui::failure::Result;
 use crate::ui::parallel;
 use crate::workspace::Service;
 
 /// Looks at the database of every service.
-pub(crate) fn run(app: &App, services: &[&Service], trust: Trust) -> Found {
-    let mut found = Found::default();
-    let server = match ThrowawayServer::find(app, trust) {
-        Ok(server) => server,
-        Err(failure) => {
-            found.failures.push(failure);
-            return found;
-        }
+pub(crate) fn run<'c>(
+    app: &'c App,
+    services: &[&'c Service],
+    servers: &mut ThrowawayServers<'c>,
+) -> Found {
+    let mut found = Found {
+        failures: servers.add(services),
+        ..Found::default()
     };
-    let looked = parallel::each(app.jobs, services, |service| look(app, &server, service));
+    let served = services
+        .iter()
+        .filter_map(|service| Some((*service, servers.of(service)?)));
+    let looked = parallel::each(app.jobs, served, |(service, server)| {
+        look(app, server, service)
+    });
     let mut states = Vec::new();
     for result in looked {
         match result {

@@ -15,7 +15,7 @@ use crate::migrations::{Migration, Migrations};
 use crate::pg::SqlError;
 use crate::scratch::diesel_cli::Diesel;
 use crate::scratch::schema_rs::Section;
-use crate::scratch::throwaway::{Failed, ThrowawayDatabase, ThrowawayServer, Trust};
+use crate::scratch::throwaway::{Failed, ThrowawayDatabase, ThrowawayServer, ThrowawayServers};
 use crate::sql::statements::{place_of, starts};
 use crate::ui::failure::{Failure, Kind, Result};
 use crate::ui::parallel;
@@ -38,32 +38,38 @@ struct Trial {
 }
 
 /// Runs the migrations of every service up, down and up again; compares `schema.rs`; and the services with each other.
-pub(crate) fn run(app: &App, services: &[&Service], trust: Trust) -> Found {
-    let mut found = Found::default();
-    let server = match ThrowawayServer::find(app, trust) {
-        Ok(server) => server,
-        Err(failure) => {
-            found.failures.push(failure);
-            return found;
-        }
+pub(crate) fn run<'c>(
+    app: &'c App,
+    services: &[&'c Service],
+    servers: &mut ThrowawayServers<'c>,
+) -> Found {
+    let mut found = Found {
+        failures: servers.add(services),
+        ..Found::default()
     };
+    if services.iter().all(|service| servers.of(service).is_none()) {
+        return found;
+    }
     let diesel = diesel(app, services).unwrap_or_else(|failure| {
         // Everything but `schema.rs` can be looked at.
         found.failures.push(failure);
         None
     });
-    let judge = match Judge::new(app, &server) {
-        Ok(judge) => judge,
-        Err(failure) => {
-            found.failures.push(failure);
-            return found;
-        }
-    };
-    let tried = parallel::each(app.jobs, services, |service| {
-        try_service(&judge, &server, diesel.as_ref(), service)
+    let (judges, failures) = judges(app, services, servers);
+    found.failures.extend(failures);
+    let served: Vec<_> = services
+        .iter()
+        .filter_map(|service| {
+            let server = servers.of(service)?;
+            let judge = judges.iter().find(|(of, _)| std::ptr::eq(*of, server));
+            Some((*service, server, &judge?.1))
+        })
+        .collect();
+    let tried = parallel::each(app.jobs, &served, |(service, server, judge)| {
+        try_service(judge, server, diesel.as_ref(), service)
     });
     let mut trials = Vec::new();
-    for (service, trial) in services.iter().zip(tried) {
+    for ((service, ..), trial) in served.iter().zip(tried) {
         match trial {
             Ok(mut trial) => {
                 found.findings.append(&mut trial.findings);
@@ -77,8 +83,30 @@ pub(crate) fn run(app: &App, services: &[&Service], trust: Trust) -> Found {
     found.findings.extend(foreign::shared(app, &trials));
     found
         .findings
-        .extend(foreign::failed(app, &server, &trials));
+        .extend(foreign::failed(app, servers, &trials));
     found
+}
+
+/// A judge for each server of these services, and why there is none.
+fn judges<'s, 'c>(
+    app: &'s App,
+    services: &[&'c Service],
+    servers: &'s ThrowawayServers<'c>,
+) -> (Vec<(&'s ThrowawayServer<'c>, Judge<'s>)>, Vec<Failure>) {
+    let (mut judges, mut failures) = (Vec::new(), Vec::new());
+    let mut servers: Vec<_> = services
+        .iter()
+        .filter_map(|service| servers.of(service))
+        .collect();
+    servers.sort_by_key(|server| std::ptr::from_ref(*server));
+    servers.dedup_by_key(|server| std::ptr::from_ref(*server));
+    for server in servers {
+        match Judge::new(app, server) {
+            Ok(judge) => judges.push((server, judge)),
+            Err(failure) => failures.push(failure),
+        }
+    }
+    (judges, failures)
 }
 
 /// The Diesel CLI, if there is a `schema.rs` to compare: to install it takes minutes.

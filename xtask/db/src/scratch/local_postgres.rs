@@ -13,6 +13,7 @@ use xshell::{Shell, cmd};
 use crate::ui::failure::{Failure, Kind, Result};
 use crate::ui::trace;
 use crate::workspace::Workspace;
+use crate::workspace::server::ServerSettings;
 
 /// The development server as `dev up` reports it.
 #[derive(Deserialize)]
@@ -82,13 +83,23 @@ pub(crate) fn down(workspace: &Workspace, wipe: bool) -> Result<Stopped> {
     )
 }
 
-/// The URL of the throw-away server called `name`, as its superuser, with the password. Started if it is not running;
-/// it stops by itself once nobody has been connected for a while.
+/// The URL of the throw-away server called `name`, as its superuser, with the password. Started with `settings` if none
+/// is running with them; it stops by itself once nobody has been connected for a while.
 ///
 /// # Errors
 /// As for [`up`].
-pub(crate) fn url(workspace: &Workspace, name: &str) -> Result<String> {
-    let answer = answer(workspace, &["url", name].map(OsStr::new))?;
+pub(crate) fn url(workspace: &Workspace, name: &str, settings: &ServerSettings) -> Result<String> {
+    let mut arguments = ["url", name].map(str::to_owned).to_vec();
+    arguments.extend(
+        settings
+            .image
+            .iter()
+            .map(|image| format!("--image={image}")),
+    );
+    let conf = settings.conf.iter();
+    arguments.extend(conf.map(|(name, value)| format!("--set={name}={value}")));
+    let arguments: Vec<_> = arguments.iter().map(OsStr::new).collect();
+    let answer = answer(workspace, &arguments)?;
     String::from_utf8(answer)
         .map(|text| text.trim().to_owned())
         .map_err(|_| unreadable())

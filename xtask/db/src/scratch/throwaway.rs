@@ -1,7 +1,7 @@
 //! Databases to try migrations on: private, on a throw-away server, gone afterwards. Never a configured one.
 //!
 //! ```ignore
-//! let server = ThrowawayServer::find(app, trust)?;      // once per run; shared by all threads
+//! let server = ThrowawayServer::find(app, trust, service)?; // once per run; shared by all threads
 //! let mut database = server.database(service)?;         // empty
 //! database.apply(&Migrations::read(service)?)?;         // to head, or the failure of a migration
 //! database.down(migration)?;                            // one migration, with its place in the file on failure
@@ -15,6 +15,7 @@
 
 mod keeper;
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::time::Duration;
 
@@ -29,6 +30,7 @@ use crate::pg::{Connection, Params, SqlError, Tool};
 use crate::scratch::local_postgres;
 use crate::ui::failure::{Failure, Kind, Result};
 use crate::workspace::Service;
+use crate::workspace::server::ServerSettings;
 pub(crate) use keeper::random;
 use keeper::{Keeper, Power};
 
@@ -90,14 +92,20 @@ pub(crate) struct ThrowawayDatabase<'c> {
 }
 
 impl<'c> ThrowawayServer<'c> {
-    /// Finds the server or has it started, and removes what dead runs left on it.
+    /// Finds the server for one service or has it started, and removes what dead runs left on it.
     ///
     /// # Errors
     /// No server to be had.
-    pub(crate) fn find(app: &'c App, trust: Trust) -> Result<Self> {
-        let url = match std::env::var(SERVER_URL) {
-            Ok(url) if !url.trim().is_empty() => url,
-            _ => local_postgres::url(&app.workspace, SERVER)?,
+    pub(crate) fn find(app: &'c App, trust: Trust, service: &'c Service) -> Result<Self> {
+        note_unused(app, service);
+        Self::open(app, trust, service)
+    }
+
+    fn open(app: &'c App, trust: Trust, service: &'c Service) -> Result<Self> {
+        let url = match own_server() {
+            Some(url) => url,
+            None => local_postgres::url(&app.workspace, SERVER, &service.server)
+                .map_err(|failure| because_of(app, service, failure))?,
         };
         let params = Params::parse(url.trim()).map_err(|reason| {
             Failure::usage(format!(
@@ -184,6 +192,102 @@ impl<'c> ThrowawayServer<'c> {
             .help(format!("its URL is {}", self.params))
         })
     }
+}
+
+/// The servers of a run: one for all services that say nothing of theirs, and one for each that is to be started in
+/// another way.
+pub(crate) struct ThrowawayServers<'c> {
+    app: &'c App,
+    trust: Trust,
+    found: BTreeMap<&'c ServerSettings, Result<ThrowawayServer<'c>>>,
+    /// What was said of services whose settings are of no use.
+    noted: BTreeSet<&'c str>,
+}
+
+impl<'c> ThrowawayServers<'c> {
+    pub(crate) fn new(app: &'c App, trust: Trust) -> Self {
+        Self {
+            app,
+            trust,
+            found: BTreeMap::new(),
+            noted: BTreeSet::new(),
+        }
+    }
+
+    /// Finds the servers for these services, or has them started. Gives why some are not to be had, each once.
+    pub(crate) fn add(&mut self, services: &[&'c Service]) -> Vec<Failure> {
+        let mut failures = BTreeMap::new();
+        for service in services {
+            if self.noted.insert(&service.name) {
+                note_unused(self.app, service);
+            }
+            let key = key(service);
+            let found = self.found.entry(key);
+            let found =
+                found.or_insert_with(|| ThrowawayServer::open(self.app, self.trust, service));
+            if let Err(failure) = found {
+                failures.insert(key, failure.clone());
+            }
+        }
+        failures.into_values().collect()
+    }
+
+    /// The server for a service that was added; `None` if it is not to be had.
+    pub(crate) fn of(&self, service: &Service) -> Option<&ThrowawayServer<'c>> {
+        self.found.get(key(service))?.as_ref().ok()
+    }
+}
+
+/// A server of the user's own, if there is one.
+fn own_server() -> Option<String> {
+    let url = std::env::var(SERVER_URL).ok();
+    url.filter(|url| !url.trim().is_empty())
+}
+
+/// What tells the server for a service from the others.
+fn key(service: &Service) -> &ServerSettings {
+    static ANY: ServerSettings = ServerSettings {
+        image: None,
+        conf: BTreeMap::new(),
+    };
+    match own_server() {
+        Some(_) => &ANY,
+        None => &service.server,
+    }
+}
+
+/// Says that a server which is there already is started with nothing.
+fn note_unused(app: &App, service: &Service) {
+    let said: Vec<_> = service
+        .server
+        .said()
+        .map(|key| format!("`{key}`"))
+        .collect();
+    if !said.is_empty() && own_server().is_some() {
+        app.progress.note(&format!(
+            "the throw-away server of {SERVER_URL} is taken as it is: it gets nothing of the {} of service `{}`",
+            said.join(" and "),
+            service.name
+        ));
+    }
+}
+
+/// With the place of the settings that the server was to be started with.
+fn because_of(app: &App, service: &Service, failure: Failure) -> Failure {
+    let said: Vec<_> = service.server.said().collect();
+    let Some(first) = said.first() else {
+        return failure;
+    };
+    let file = app.workspace.shown(&service.folder.join("Cargo.toml"));
+    let manifest = app.workspace.manifest(&service.folder);
+    let line = manifest.map_or(1, |manifest| {
+        manifest.line(&["package", "metadata", "db", first])
+    });
+    failure.help(format!(
+        "the server is one for service `{}`, with the {} of {file}:{line}",
+        service.name,
+        said.join(" and the ")
+    ))
 }
 
 impl ThrowawayDatabase<'_> {

@@ -12,7 +12,7 @@ use crate::check::scope::Scope;
 use crate::check::shown::{self, Sources};
 use crate::check::table::{self, Needs};
 use crate::check::{annotations, live, offline, sarif, scratch, switched_off};
-use crate::scratch::throwaway;
+use crate::scratch::throwaway::{self, ThrowawayServers};
 use crate::ui::failure::Failure;
 use crate::ui::report::{self, DIM, Report};
 
@@ -80,6 +80,7 @@ pub(crate) fn run(app: &App, args: &Args) -> Result<Report, Vec<Failure>> {
     let mut found = Found::default();
     let mut ran = vec![Needs::Files];
     found.findings.extend(offline::run(&scope));
+    let mut servers = ThrowawayServers::new(app, args.throwaway.trust());
     let mut add = |needs: Needs, more: Found| {
         // Of checks that could not look at everything, it can't be said that a switch is of no use.
         if more.failures.is_empty() {
@@ -90,16 +91,10 @@ pub(crate) fn run(app: &App, args: &Args) -> Result<Report, Vec<Failure>> {
         found.failures.extend(more.failures);
     };
     if !args.offline {
-        add(
-            Needs::Throwaway,
-            scratch::run(app, &services, args.throwaway.trust()),
-        );
+        add(Needs::Throwaway, scratch::run(app, &services, &mut servers));
     }
     if args.live {
-        add(
-            Needs::Live,
-            live::run(app, &services, args.throwaway.trust()),
-        );
+        add(Needs::Live, live::run(app, &services, &mut servers));
     }
 
     let mut findings = switched_off::apply(&scope, std::mem::take(&mut found.findings), &ran);

@@ -145,7 +145,7 @@ fn diff(
     folder: &Path,
 ) -> Result<Option<Script>> {
     let diesel = Diesel::find(app)?;
-    let server = ThrowawayServer::find(app, args.throwaway.trust())?;
+    let server = ThrowawayServer::find(app, args.throwaway.trust(), service)?;
     let mut database = server.database(service)?;
     database.apply(migrations)?;
     let Some(script) = schema_diff::write(app, &diesel, service, &database)? else {

@@ -8,7 +8,7 @@ use crate::check::Finding;
 use crate::migrations::Migrations;
 use crate::scratch::diesel_cli::Diesel;
 use crate::scratch::schema_rs::{self, SchemaFile, quoted};
-use crate::scratch::throwaway::{self, ThrowawayDatabase, ThrowawayServer};
+use crate::scratch::throwaway::{self, ThrowawayDatabase, ThrowawayServer, ThrowawayServers};
 use crate::ui::failure::{Failure, Result};
 use crate::ui::parallel;
 use crate::ui::report::{BAD, DIM, GOOD, Outcome, Report, diff};
@@ -31,9 +31,14 @@ pub(crate) struct Args {
 pub(crate) fn run(app: &App, args: &Args) -> Result<Report, Vec<Failure>> {
     let services = app.workspace.select(&args.services.names)?;
     let diesel = Diesel::find(app)?;
-    let server = ThrowawayServer::find(app, args.throwaway.trust())?;
-    let results = parallel::each(app.jobs, &services, |service| {
-        let files = printed(app, &diesel, &server, service)?;
+    let mut servers = ThrowawayServers::new(app, args.throwaway.trust());
+    let failures = servers.add(&services);
+    let tried = services
+        .iter()
+        .filter_map(|service| Some((*service, servers.of(service)?)));
+    let tried: Vec<_> = tried.collect();
+    let results = parallel::each(app.jobs, &tried, |(service, server)| {
+        let files = printed(app, &diesel, server, service)?;
         needs_rustfmt(&files)?;
         if !args.check {
             for file in files.iter().filter(|file| !file.is_current()) {
@@ -44,7 +49,7 @@ pub(crate) fn run(app: &App, args: &Args) -> Result<Report, Vec<Failure>> {
     });
     let mut diffs = String::new();
     let mut outcomes = Vec::new();
-    for (service, result) in services.iter().zip(results) {
+    for ((service, _), result) in tried.iter().zip(results) {
         let mut outcome = Outcome {
             service: service.name.clone(),
             database: String::new(),
@@ -63,6 +68,7 @@ pub(crate) fn run(app: &App, args: &Args) -> Result<Report, Vec<Failure>> {
         outcomes.push(outcome);
     }
     let mut report: Report = outcomes.into_iter().collect();
+    report.failures.extend(failures);
     if args.check && !diffs.is_empty() {
         report.findings = true;
         report.data.push_str(&format!("\n{diffs}"));

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 
 use super::fault::Faults;
+use super::server;
 use super::toml_file::{Node, NodeValue, TomlFile};
 use super::{Service, Stateless, Workspace};
 use crate::ui::failure::{Failure, Result};
@@ -131,15 +132,7 @@ fn understand(
             return faults.add(place, message, both_snippets(name));
         }
     };
-    let known = &[
-        "name",
-        "url",
-        "postgres",
-        "allow",
-        "superuser",
-        "superuser-reason",
-    ];
-    faults.unknown_keys(file, "[package.metadata.db]", settings, known);
+    faults.unknown_keys(file, "[package.metadata.db]", settings, &known());
     let database = faults.string(file, manifest, settings, "name");
     let variable = faults.string(file, manifest, settings, "url");
     let postgres = faults.fewer_versions(file, manifest, settings, &workspace.postgres);
@@ -155,8 +148,17 @@ fn understand(
             database,
             variable: variable.unwrap_or_else(|| default_variable(name)),
             superuser: superuser(file, manifest, settings, faults),
+            server: faults.server(file, manifest, settings),
         });
     }
+}
+
+/// The keys of `[package.metadata.db]`.
+fn known() -> Vec<&'static str> {
+    let mut known = vec!["name", "url", "postgres", "allow"];
+    known.extend(["superuser", "superuser-reason"]);
+    known.extend(server::KEYS);
+    known
 }
 
 /// `superuser = true`, which has a reason.

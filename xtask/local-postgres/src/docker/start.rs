@@ -199,7 +199,7 @@ async fn ready(
         // A server that failed says so, and stays a little for its log to be read.
         let log = container.stdout_to_vec().await.unwrap_or_default();
         if log.ends_with(FAILED.as_bytes()) || !container.is_running().await.unwrap_or(false) {
-            bail!("it ended at once");
+            bail!(order::ENDED_AT_ONCE);
         }
     }
     Ok(Started {

@@ -1,7 +1,7 @@
 use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 use diesel::sql_types::BigInt;
-use local_postgres::{Server, TestDatabase};
+use local_postgres::{Server, TestDatabase, Wanted};
 
 use crate::machine::Machine;
 
@@ -106,7 +106,8 @@ fn an_asynchronous_test_can_use_it_too() {
         .build()
         .unwrap();
     runtime.block_on(async {
-        let server = Server::for_workspace("shop", &machine.workspace(), None).unwrap();
+        let server =
+            Server::for_workspace("shop", &machine.workspace(), &Wanted::default()).unwrap();
         PgConnection::establish(&server.url("postgres")).unwrap();
 
         let db = TestDatabase::new();

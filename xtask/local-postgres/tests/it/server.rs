@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use diesel::prelude::*;
 use local_postgres::Server;
 
-use crate::machine::{Machine, exists, kill, text, wait_until};
+use crate::machine::{Machine, exists, kill, stderr, text, wait_until};
 
 #[test]
 fn the_settings_that_make_it_fast_took() {
@@ -53,6 +53,42 @@ fn the_log_is_the_servers_own() {
     assert!(log.contains("password authentication failed"), "{log}");
     assert!(!log.contains(password), "{log}");
     assert_eq!(machine.run(&["log", "other"]), "");
+}
+
+#[test]
+fn each_set_of_settings_has_a_server_of_its_own() {
+    let machine = Machine::new();
+    let plain = machine.run(&["url", "shop"]);
+    let with = [
+        "url",
+        "shop",
+        "--set",
+        "work_mem=5MB",
+        "--set=shop.name=a=b",
+    ];
+    let own = machine.run(&with);
+    assert_ne!(own, plain);
+    assert_eq!(machine.run(&with), own);
+    let shown = "SELECT concat_ws(' ', current_setting('work_mem'), current_setting('shop.name', true)) AS value";
+    let of = |url: &str| text(&mut PgConnection::establish(url).unwrap(), shown);
+    assert_eq!(of(&own), "5MB a=b");
+    assert_eq!(of(&plain), "4MB");
+    assert_eq!(machine.run(&["stop", "shop"]), "stopped 2 servers");
+}
+
+#[test]
+fn a_setting_that_postgresql_refuses_is_said_in_its_own_words() {
+    let machine = Machine::new();
+    let refused = ["url", "shop", "--set", "wrk_mem=5MB"];
+    let output = machine.command().args(refused).output().unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    let said = stderr(&output);
+    let why = "unrecognized configuration parameter \"wrk_mem\"";
+    assert!(said.contains(why), "{said}");
+    assert!(
+        said.contains("correct what it is started with: wrk_mem=5MB"),
+        "{said}"
+    );
 }
 
 #[test]

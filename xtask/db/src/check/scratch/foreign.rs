@@ -8,7 +8,7 @@ use crate::app::App;
 use crate::catalog::Key;
 use crate::check::Finding;
 use crate::migrations::{Migration, Migrations};
-use crate::scratch::throwaway::{Failed, ThrowawayServer};
+use crate::scratch::throwaway::{Failed, ThrowawayServer, ThrowawayServers};
 use crate::sql::statements::{place_of, starts};
 use crate::ui::failure::Result;
 use crate::workspace::Service;
@@ -83,9 +83,9 @@ pub(super) fn shared(app: &App, trials: &[(&Service, Trial)]) -> Vec<Finding> {
 }
 
 /// The migrations that did not apply; with the service whose object they need, if that is why.
-pub(super) fn failed(
-    app: &App,
-    server: &ThrowawayServer<'_>,
+pub(super) fn failed<'c>(
+    app: &'c App,
+    servers: &mut ThrowawayServers<'c>,
     trials: &[(&Service, Trial)],
 ) -> Vec<Finding> {
     let mut others = Vec::new();
@@ -98,13 +98,13 @@ pub(super) fn failed(
         let is_tried =
             |service: &&Service| trials.iter().any(|(tried, _)| tried.name == service.name);
         let all = app.workspace.services.iter();
-        others.extend(
-            all.filter(|service| !is_tried(service))
-                .filter_map(|service| {
-                    let trial = only_up(server, service).ok()?;
-                    Some((service, trial))
-                }),
-        );
+        let untried: Vec<_> = all.filter(|service| !is_tried(service)).collect();
+        // That one can't be tried is told when it is asked for.
+        servers.add(&untried);
+        others.extend(untried.into_iter().filter_map(|service| {
+            let trial = only_up(servers.of(service)?, service).ok()?;
+            Some((service, trial))
+        }));
     }
     let all: Vec<_> = trials.iter().chain(&others).collect();
     let failures = trials.iter().filter_map(|(service, trial)| {
