@@ -137,3 +137,23 @@ fn make(root: &Path, planned: &Planned<'_>) -> anyhow::Result<()> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_changes_while_it_is_copied_is_told() {
+        let root = tempfile::TempDir::new().unwrap();
+        let (root, path) = (root.path(), Path::new("a"));
+        fs::write(root.join(path), "as it was planned").unwrap();
+        let change = Change::move_away(path, "why");
+        let planned = plan(root, &change).unwrap();
+        let backup = root.join("backup");
+        let copied = |entry| copy(root, &backup, entry);
+        copied(&planned.entries[0]).unwrap();
+        fs::write(root.join(path), "as it is by now").unwrap();
+        let error = copied(&planned.entries[0]).unwrap_err().to_string();
+        assert!(error.contains("nothing was changed"), "{error}");
+    }
+}

@@ -4,13 +4,17 @@ use std::process::Command;
 
 use crate::support::{Run, repository};
 
-/// Whether a test of this program, such as `ci::mutants::it_runs`, is there.
+/// Whether a test of this program is there, such as `ci::mutants::it_runs`, or, after `db::`, a unit test of `xtask/db/src`.
 fn exists(test: &str) -> bool {
     let (module, name) = test.rsplit_once("::").unwrap_or_default();
-    let file = format!("xtask/tests/it/{}.rs", module.replace("::", "/"));
+    let file = match module.strip_prefix("db::") {
+        Some(module) => format!("xtask/db/src/{}", module.trim_end_matches("::tests")),
+        None => format!("xtask/tests/it/{module}"),
+    };
+    let file = format!("{}.rs", file.replace("::", "/"));
     let source = std::fs::read_to_string(repository().join(file)).unwrap_or_default();
     let (before, _) = source
-        .split_once(&format!("\nfn {name}() {{\n"))
+        .split_once(&format!("fn {name}() {{\n"))
         .unwrap_or_default();
     let attributes = before.rsplit("\n\n").next().unwrap_or_default();
     attributes.contains("#[test]")

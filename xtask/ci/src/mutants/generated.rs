@@ -4,6 +4,7 @@ use std::io::Write as _;
 use std::path::Path;
 
 use anyhow::{Context as _, bail};
+use fs_err as fs;
 use tempfile::NamedTempFile;
 
 use crate::child;
@@ -29,7 +30,8 @@ pub(super) fn run(root: &Path, files: &[String], base: Option<&Base>) -> anyhow:
     let mut cargo = child::cargo(root);
     cargo.args(["mutants", "--package", "workspace-db"]);
     // The tests of the real binary belong to another package.
-    cargo.args(["--test-package", "workspace-db,xtask"]);
+    cargo.args(["--test-package", "workspace-db", "--test-package", "xtask"]);
+    fs::create_dir_all(root.join("target/mutants"))?;
     cargo.args(["--output", "target/mutants"]);
     for source in sources {
         cargo.args(["--file", source]);

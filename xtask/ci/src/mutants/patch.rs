@@ -16,7 +16,7 @@ pub(super) struct Patch {
     pub(super) name: String,
     /// What it would cost, if nobody noticed.
     pub(super) cost: String,
-    /// The tests of `xtask/tests/it` that notice, each with its module.
+    /// The tests that notice, each with its module: of `xtask/tests/it`, or, after `db::`, of `xtask/db/src`.
     pub(super) tests: Vec<String>,
     /// The sources that it changes, from the workspace's root.
     sources: Vec<String>,

@@ -1,6 +1,5 @@
 //! Where faults are planted: a checkout of its own, so that whatever happens none stays in the real one.
 
-use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -9,6 +8,9 @@ use tempfile::TempDir;
 
 use super::patch::Patch;
 use crate::child;
+
+/// What the names of the unit tests of the crate `workspace-db` begin with.
+const OF_DB: &str = "db::";
 
 /// A temporary worktree with the commit at hand and the changes of tracked files; gone when it is dropped.
 pub(super) struct Tree {
@@ -86,22 +88,37 @@ impl Tree {
     ///
     /// # Errors
     /// Cargo can't be run.
-    pub(super) fn test(&self, names: &[impl AsRef<OsStr>]) -> anyhow::Result<Verdict> {
-        let cargo = || {
-            let mut cargo = child::cargo(&self.path());
-            cargo.env("CARGO_TARGET_DIR", self.root.join("target/mutants"));
-            cargo.args(["test", "--quiet", "--package", "xtask", "--test", "it"]);
-            cargo
-        };
-        let (built, output) = child::both(cargo().arg("--no-run"), false)?;
-        if !built.success() {
-            return Ok(Verdict::DoesNotBuild(output));
+    pub(super) fn test(&self, names: &[&String]) -> anyhow::Result<Verdict> {
+        let names = names.iter().map(|name| name.as_str());
+        let (of_db, of_tool): (Vec<&str>, Vec<_>) = names.partition(|name| name.starts_with(OF_DB));
+        for (names, target) in [
+            (of_db, ["--package", "workspace-db", "--lib"].as_slice()),
+            (of_tool, &["--package", "xtask", "--test", "it"]),
+        ] {
+            if names.is_empty() {
+                continue;
+            }
+            let (built, output) = child::both(self.cargo(target).arg("--no-run"), false)?;
+            if !built.success() {
+                return Ok(Verdict::DoesNotBuild(output));
+            }
+            let names = names
+                .iter()
+                .map(|name| name.strip_prefix(OF_DB).unwrap_or(name));
+            let mut tests = self.cargo(target);
+            let (passed, output) = child::both(tests.args(["--", "--exact"]).args(names), false)?;
+            if !passed.success() {
+                return Ok(Verdict::Noticed(output));
+            }
         }
-        let (passed, output) = child::both(cargo().args(["--", "--exact"]).args(names), false)?;
-        Ok(match passed.success() {
-            true => Verdict::Survived,
-            false => Verdict::Noticed(output),
-        })
+        Ok(Verdict::Survived)
+    }
+
+    fn cargo(&self, target: &[&str]) -> Command {
+        let mut cargo = child::cargo(&self.path());
+        cargo.env("CARGO_TARGET_DIR", self.root.join("target/mutants"));
+        cargo.args(["test", "--quiet"]).args(target);
+        cargo
     }
 }
 

@@ -4,11 +4,24 @@ use std::os::unix::fs::PermissionsExt as _;
 
 use super::repository::Repository;
 
-const SOURCE: &str =
-    "//! It.\n\n/// Whether.\npub fn is_own(name: &str) -> bool {\n    name == \"arc\"\n}\n";
+const SOURCE: &str = r#"//! It.
+
+/// Whether.
+pub fn is_own(name: &str) -> bool {
+    name == "arc"
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn others() {
+        assert!(!super::is_own("cv"));
+    }
+}
+"#;
 const PATCHES: &str = "xtask/db/tests/mutants";
 
-/// A tool with two tests, one of which looks at nothing but the good case, and a fault for each of three ends.
+/// A tool with tests, one of which looks at nothing but the good case, and a fault for each end.
 fn with_faults() -> Repository {
     let repository = Repository::new();
     repository.write("xtask/db/src/lib.rs", SOURCE);
@@ -22,6 +35,7 @@ fn with_faults() -> Repository {
     for (name, test, line) in [
         ("noticed", "guards::others", "true || name == \"arc\""),
         ("survives", "guards::own", "true || name == \"arc\""),
+        ("unit", "db::tests::others", "true || name == \"arc\""),
         ("unbuildable", "guards::own", "name == 1"),
     ] {
         repository.write(
@@ -55,7 +69,8 @@ fn what_survives_is_told_and_nothing_of_it_stays() {
         "noticed noticed",
         "survives SURVIVED",
         "unbuildable DOES NOT BUILD",
-        "1 of 3 faults noticed",
+        "unit noticed",
+        "2 of 4 faults noticed",
         "survives: Somebody loses survives.",
         "unbuildable: Somebody loses unbuildable.",
     ] {
@@ -91,14 +106,14 @@ fn what_survives_is_told_and_nothing_of_it_stays() {
 fn patches_are_chosen_by_what_has_changed() {
     let repository = with_faults();
     let listed = |line: &str| repository.run(line).exits(0).stdout.lines().count();
-    assert_eq!(listed("mutants --list"), 3);
-    assert_eq!(listed("mutants --list xtask/db/src/lib.rs"), 3);
+    assert_eq!(listed("mutants --list"), 4);
+    assert_eq!(listed("mutants --list xtask/db/src/lib.rs"), 4);
     assert_eq!(listed("mutants --list xtask/db/src/main.rs"), 0);
     assert_eq!(listed("mutants --list --in-diff main"), 0);
     repository.append(&format!("{PATCHES}/noticed.patch"), "\n");
     assert_eq!(listed("mutants --list --in-diff main"), 1);
     repository.append("xtask/db/src/lib.rs", "// More.\n");
-    assert_eq!(listed("mutants --list --in-diff main"), 3);
+    assert_eq!(listed("mutants --list --in-diff main"), 4);
     repository.write(&format!("{PATCHES}/noticed.patch"), "No difference.\n");
     repository
         .run("mutants --list")
@@ -128,8 +143,8 @@ fn cargo_mutants_is_run_where_it_is_installed() {
         let called = repository.read("called");
         assert!(
             called.starts_with(
-                "mutants --package workspace-db --test-package workspace-db,xtask --output target/mutants \
-                 --file xtask/db/src/main.rs --in-diff "
+                "mutants --package workspace-db --test-package workspace-db --test-package xtask \
+                 --output target/mutants --file xtask/db/src/main.rs --in-diff "
             ),
             "{called}"
         );
