@@ -64,6 +64,51 @@ fn what_only_the_catalog_shows_is_no_finding_and_is_named() {
 }
 
 #[test]
+fn a_large_object_that_is_left_is_found_although_pg_dump_takes_it_for_data() {
+    let workspace = workspace(&["arc"]);
+    superuser(&workspace, "arc");
+    let (create, remove) = ("SELECT lo_create(4711)", "SELECT lo_unlink(4711)");
+    let comment = "COMMENT ON LARGE OBJECT 4711 IS 'logo'";
+    workspace.migration("arc", X, create, remove);
+    workspace.migration("arc", Y, comment, &comment.replace("'logo'", "NULL"));
+    assert_eq!(findings(&workspace, "check"), []);
+    let not_undone = |migration: &str, shown: &str| {
+        let found = only(&workspace, "check");
+        let place = format!("services/arc/migrations/{migration}/down.sql:1");
+        assert_eq!((found.0.as_str(), found.2), ("not-undone", place));
+        assert!(found.3.ends_with(shown), "{}", found.3);
+    };
+    workspace.migration("arc", Y, comment, "SELECT 1");
+    not_undone(
+        Y,
+        "large objects of the database: not the same\n    before up.sql: a large object\n    after down.sql: a large object COMMENT logo",
+    );
+    // What pg_dump could have shown, and does not, is ignored beside it.
+    workspace.migration(
+        "arc",
+        X,
+        "CREATE TABLE child (item bigint CONSTRAINT its REFERENCES arc_items)",
+        "DROP TABLE child",
+    );
+    workspace.migration(
+        "arc",
+        Y,
+        &format!("{create}; ALTER TABLE child DISABLE TRIGGER ALL"),
+        "SELECT 1",
+    );
+    not_undone(
+        Y,
+        ":\nlarge objects of the database: only after down.sql\n    a large object",
+    );
+    let ignored = ignored(&workspace, "check");
+    assert_eq!(ignored.len(), 1, "{ignored:?}");
+    assert!(
+        ignored[0].1.contains("constraint its on public.child"),
+        "{ignored:?}"
+    );
+}
+
+#[test]
 fn what_only_pg_dump_shows_is_found_at_its_migration() {
     let workspace = workspace(&["arc"]);
     superuser(&workspace, "arc");

@@ -2,7 +2,8 @@
 //!
 //! Of one database at two moments only: two databases seldom have one owner. A collation's version and the members of an
 //! extension are not compared: the one is the machine's, the others are the extension's, and `pg_dump` leaves out both.
-//! A large object is data, and told all the same: no statement drops it with the table that names it.
+//! A large object is data, which `pg_dump` leaves out of a schema, and is told all the same, without asking it: no statement
+//! drops it with the table that names it.
 
 use std::collections::BTreeMap;
 

@@ -124,6 +124,11 @@ impl Difference {
     pub(crate) fn is_order(&self) -> bool {
         self.key.kind == "column order"
     }
+
+    /// Whether it is of large objects, which `pg_dump` takes for data: it shows none of them in a schema.
+    pub(crate) fn is_large(&self) -> bool {
+        self.key.kind == "large objects"
+    }
 }
 
 /// The differences for a person, given what to call the two snapshots; one object after the other.

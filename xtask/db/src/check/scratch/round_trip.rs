@@ -262,24 +262,21 @@ impl Step<'_, '_> {
         }
         let undoing = watched.changes()?;
         let names = ["before up.sql", "after down.sql"];
-        let (shown, order) = rendered(&self.up, &undoing, names);
-        if let Some(shown) = &shown
-            && self.is_so(watched, number, shown)
-        {
-            return spoilt(told.not_undone(&down, shown));
+        let (differences, order) = left_of(&self.up, &undoing, names);
+        let is_undone = differences.is_empty();
+        if let Some(shown) = self.confirmed(watched, number, differences, names) {
+            return spoilt(told.not_undone(&down, &shown));
         }
         if let Err(failed) = watched.database.up(told.migration) {
             return spoilt(told.not_again(&failed));
         }
-        if shown.is_none() && order.is_none() && !self.is_watched {
+        if is_undone && order.is_none() && !self.is_watched {
             watched.assume(&self.up);
             return Ok((Left::Assumed, None));
         }
         let names = ["the first time", "the second time"];
-        let (shown, order_again) = rendered(&undoing, &watched.changes()?, names);
-        if let Some(shown) = shown
-            && self.is_so(watched, number + 1, &shown)
-        {
+        let (differences, order_again) = left_of(&undoing, &watched.changes()?, names);
+        if let Some(shown) = self.confirmed(watched, number + 1, differences, names) {
             return spoilt(told.not_the_same(&shown));
         }
         self.known = match self.ignored.is_empty() {
@@ -294,6 +291,24 @@ impl Step<'_, '_> {
             self.ignored.push(Ignored::new(told, &order));
         }
         Ok((Left::Same, None))
+    }
+
+    /// What is told of differences after the first `number` migrations, given what to call the two moments: what `pg_dump`
+    /// sees, too, and large objects.
+    fn confirmed(
+        &mut self,
+        watched: &Watched<'_>,
+        number: usize,
+        differences: Vec<Difference>,
+        [first, second]: [&str; 2],
+    ) -> Option<String> {
+        let (large, mut told): (Vec<_>, Vec<_>) =
+            differences.into_iter().partition(Difference::is_large);
+        if !told.is_empty() && !self.is_so(watched, number, &render(&told, first, second)) {
+            told.clear();
+        }
+        told.extend(large);
+        (!told.is_empty()).then(|| render(&told, first, second))
     }
 
     /// Whether `pg_dump` sees a difference, too, between what the first `number` migrations make and what is there.
@@ -324,18 +339,15 @@ impl Step<'_, '_> {
     }
 }
 
-/// What is left of two changes, of which the second should undo the first, given what to call the two moments; apart, the
-/// order of columns.
-fn rendered(
+/// What is left of two changes, of which the second should undo the first; apart and shown, given what to call the two
+/// moments, the order of columns.
+fn left_of(
     change: &Changes,
     back: &Changes,
     [first, second]: [&str; 2],
-) -> (Option<String>, Option<String>) {
+) -> (Vec<Difference>, Option<String>) {
     let all = change.then(back).differences();
     let (order, differences): (Vec<_>, Vec<_>) = all.into_iter().partition(Difference::is_order);
-    let shown = |list: Vec<Difference>| {
-        let shown = render(&list, first, second);
-        (!list.is_empty()).then_some(shown)
-    };
-    (shown(differences), shown(order))
+    let order = (!order.is_empty()).then(|| render(&order, first, second));
+    (differences, order)
 }
