@@ -115,6 +115,20 @@ fn a_server_that_is_there_already_is_taken_as_it_is() {
 }
 
 #[test]
+fn an_image_that_nothing_runs_is_named() {
+    let mut servers = Servers::new(&["stats"]);
+    servers.0.set("LOCAL_POSTGRES_PROVIDER", "native");
+    servers.say("image = \"example.com/stats:1\"\n");
+    // Also where the server is found, and not started.
+    for _ in 0..2 {
+        servers.0.db("check").exits(1).says(
+            "image `example.com/stats:1` is not used for `xtask`, but installed PostgreSQL 1",
+        );
+    }
+    assert_eq!(servers.stop(), 1);
+}
+
+#[test]
 fn settings_that_no_server_takes_are_found_without_one() {
     for (lines, place, says) in [
         (
