@@ -130,7 +130,7 @@ fn cargo_mutants_is_run_where_it_is_installed() {
     let program = repository.path("bin/cargo-mutants");
     for (code, expected) in [(0, 0), (2, 1), (3, 1), (4, 2)] {
         let script = format!(
-            "#!/bin/sh\n[ \"$2\" = --version ] && exit 0\necho \"$@\" >called\ncat \"$(echo \"$@\" | sed 's/.*--in-diff //')\" >>called\nexit {code}\n"
+            "#!/bin/sh\n[ \"$2\" = --version ] && exit 0\necho \"$@\" >called\ncat \"$(echo \"$@\" | sed 's/.*--in-diff //; s/ -- .*//')\" >>called\nexit {code}\n"
         );
         repository.write("bin/cargo-mutants", &script);
         std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
@@ -148,6 +148,7 @@ fn cargo_mutants_is_run_where_it_is_installed() {
             ),
             "{called}"
         );
+        assert!(called.contains(" -- -- --skip proof::\n"), "{called}");
         assert!(called.contains("\n+// More.\n"), "{called}");
     }
 }
