@@ -5,6 +5,7 @@
 //! belongs to the database itself, are compared by a [`Watch`] alone: two databases seldom have one owner.
 
 mod apart;
+pub(crate) mod diagram;
 mod difference;
 pub(crate) mod dump;
 mod query;

@@ -31,8 +31,8 @@ use migrations::Migrations;
 use ui::failure::Failure;
 use ui::report::Report;
 use verbs::{
-    baseline, create, down, fix, history, migrate, new, protect, psql, redo, reset, restore,
-    revert, schema, seed, status, up, url, wait,
+    baseline, create, diagram, down, fix, history, migrate, new, protect, psql, redo, reset,
+    restore, revert, schema, seed, status, up, url, wait,
 };
 use workspace::Workspace;
 
@@ -88,6 +88,8 @@ enum Verb {
     New(new::Args),
     #[command(after_help = "Example: cargo xtask db schema --check")]
     Schema(schema::Args),
+    #[command(after_help = "Example: cargo xtask db diagram arc")]
+    Diagram(diagram::Args),
     #[command(after_help = "Example: cargo xtask db wait --timeout 30")]
     Wait(wait::Args),
     #[command(after_help = "Example: cargo xtask db check arc --offline")]
@@ -108,7 +110,7 @@ Commands:
   status   Show what is applied, pending and wrong
   migrations: new, revert, redo, resolve, history, baseline
   databases: create, drop, reset, seed, protect, backup, restore, psql, url
-  files: check, fix, schema
+  files: check, fix, schema, diagram
   local server: down, wait
 
 {options}
@@ -159,6 +161,7 @@ fn call(app: App, verb: &Verb) -> Result<Report, Vec<Failure>> {
         Verb::Protect(args) => protect::run(&app, args),
         Verb::New(args) => new::run(&app, args),
         Verb::Schema(args) => schema::run(&app, args),
+        Verb::Diagram(args) => diagram::run(&app, args),
         Verb::Wait(args) => wait::run(&app, args),
         Verb::Check(args) => verbs::check::run(&app, args),
         Verb::Fix(args) => fix::run(app, args),

@@ -5,6 +5,7 @@ pub(crate) mod baseline;
 pub(crate) mod check;
 pub(crate) mod confirm;
 pub(crate) mod create;
+pub(crate) mod diagram;
 pub(crate) mod doomed;
 pub(crate) mod down;
 pub(crate) mod downward;

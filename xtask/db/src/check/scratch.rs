@@ -12,14 +12,15 @@ use super::{Finding, Found};
 use crate::app::App;
 use crate::catalog::{Changes, Key, Watch};
 use crate::migrations::{Migration, Migrations};
-use crate::pg::SqlError;
 use crate::scratch::diesel_cli::Diesel;
 use crate::scratch::schema_rs::Section;
-use crate::scratch::throwaway::{Failed, ThrowawayDatabase, ThrowawayServer, ThrowawayServers};
+use crate::scratch::throwaway::{
+    Failed, ThrowawayDatabase, ThrowawayServer, ThrowawayServers, unreadable,
+};
 use crate::sql::statements::{place_of, starts};
-use crate::ui::failure::{Failure, Kind, Result};
+use crate::ui::failure::{Failure, Result};
 use crate::ui::parallel;
-use crate::verbs::schema;
+use crate::verbs::{diagram, schema};
 use crate::workspace::Service;
 use judge::Judge;
 
@@ -37,7 +38,8 @@ struct Trial {
     failed: Option<(usize, Failed)>,
 }
 
-/// Runs the migrations of every service up, down and up again; compares `schema.rs`; and the services with each other.
+/// Runs the migrations of every service up, down and up again; compares `schema.rs` and `SCHEMA.md`; and the services
+/// with each other.
 pub(crate) fn run<'c>(
     app: &'c App,
     services: &[&'c Service],
@@ -129,14 +131,15 @@ fn try_service<'c>(
     let Ok((migrations, fault)) = Migrations::read_to_fault(service) else {
         return Ok(Trial::default());
     };
-    let (mut trial, database) = round_trip::run(judge, server, service, &migrations)?;
-    if trial.failed.is_none()
-        && fault.is_none()
-        && let Some(diesel) = diesel
-    {
-        trial
-            .findings
-            .extend(schema::findings(judge.app, diesel, service, &database)?);
+    let (mut trial, mut database) = round_trip::run(judge, server, service, &migrations)?;
+    if trial.failed.is_some() || fault.is_some() {
+        return Ok(trial);
+    }
+    let drawn = diagram::findings(judge.app, service, &mut database)?;
+    trial.findings.extend(drawn);
+    if let Some(diesel) = diesel {
+        let printed = schema::findings(judge.app, diesel, service, &database)?;
+        trial.findings.extend(printed);
     }
     Ok(trial)
 }
@@ -203,16 +206,6 @@ impl<'c> Watched<'c> {
         let is_right = self.watch.is_right(self.database.connection());
         is_right.map_err(|error| unreadable(self.service, &error))
     }
-}
-
-fn unreadable(service: &Service, error: &SqlError) -> Failure {
-    Failure::new(
-        Kind::Migration,
-        format!(
-            "failed to read the catalog that the migrations of service `{}` made: {error}",
-            service.name
-        ),
-    )
 }
 
 /// The line of the first statement of an SQL text, before which a comment can switch a check off.

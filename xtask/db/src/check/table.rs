@@ -99,6 +99,7 @@ pub(super) const GROUPS: &[Group] = &[
         ("not-undone", "a down.sql that does not undo its up.sql"),
         ("not-repeatable", "a migration that makes something else the second time"),
         ("schema", "a schema.rs that is not exactly what Diesel prints, or that it can't print"),
+        ("diagram", "a SCHEMA.md that `db diagram` wrote, and would write in another way now"),
     ] },
     Group { look: Look::Live, checks: &[
         ("live-url", "a service whose URL is missing or invalid"),

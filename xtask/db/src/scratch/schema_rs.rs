@@ -24,7 +24,7 @@ pub(crate) struct Section {
     settings: Option<String>,
 }
 
-/// A `schema.rs` beside what it should be.
+/// A `schema.rs`, or another file that is made from the migrations, beside what it should be.
 #[derive(Debug)]
 pub(crate) struct SchemaFile {
     pub(crate) path: PathBuf,
@@ -178,7 +178,7 @@ impl SchemaFile {
         self.first_difference().is_none()
     }
 
-    /// The first line that is not what Diesel prints, from 1: as it is and as it should be.
+    /// The first line that is not what is printed, from 1: as it is and as it should be.
     pub(crate) fn first_difference(&self) -> Option<(usize, Option<&str>, Option<&str>)> {
         let (mut found, mut printed) =
             (self.found.as_deref().map(str::lines), self.printed.lines());
@@ -193,7 +193,7 @@ impl SchemaFile {
         None
     }
 
-    /// Writes what Diesel prints: all of it or nothing, whatever happens meanwhile.
+    /// Writes what is printed: all of it or nothing, whatever happens meanwhile.
     pub(crate) fn write(&self) -> Result<()> {
         // A link stays one.
         let path = std::fs::canonicalize(&self.path).unwrap_or_else(|_| self.path.clone());
@@ -208,7 +208,11 @@ pub(crate) fn quoted(line: Option<&str>) -> String {
     line.map_or_else(|| "the end".to_owned(), |line| format!("`{}`", line.trim()))
 }
 
-fn read(path: &Path) -> Result<Option<String>> {
+/// The text of a file that may be missing.
+///
+/// # Errors
+/// It can't be read.
+pub(crate) fn read(path: &Path) -> Result<Option<String>> {
     match fs::read_to_string(path) {
         Ok(text) => Ok(Some(text)),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),

@@ -426,6 +426,17 @@ impl Dumped {
     }
 }
 
+/// What is said where the catalog of a throw-away database can't be read.
+pub(crate) fn unreadable(service: &Service, error: &SqlError) -> Failure {
+    Failure::new(
+        Kind::Migration,
+        format!(
+            "failed to read the catalog that the migrations of service `{}` made: {error}",
+            service.name
+        ),
+    )
+}
+
 /// The SQLSTATE of a statement that was cancelled.
 const TIMED_OUT: &str = "57014";
 

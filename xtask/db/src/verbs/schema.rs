@@ -31,16 +31,58 @@ pub(crate) struct Args {
 pub(crate) fn run(app: &App, args: &Args) -> Result<Report, Vec<Failure>> {
     let services = app.workspace.select(&args.services.names)?;
     let diesel = Diesel::find(app)?;
-    let mut servers = ThrowawayServers::new(app, args.throwaway.trust());
-    let failures = servers.add(&services);
+    let servers = ThrowawayServers::new(app, args.throwaway.trust());
+    let report = write_each(
+        app,
+        &services,
+        servers,
+        args.check,
+        &WORDS,
+        |server, service| {
+            let files = printed(app, &diesel, server, service)?;
+            needs_rustfmt(&files)?;
+            Ok(files)
+        },
+    );
+    Ok(report)
+}
+
+/// What a command that writes files says of them.
+pub(super) struct Words {
+    pub(super) command: &'static str,
+    /// A service got none.
+    pub(super) none: &'static str,
+    /// The reason why.
+    pub(super) unwanted: &'static str,
+    /// Beside a file's name in a diff: the file as it should be.
+    pub(super) wanted: &'static str,
+}
+
+const WORDS: Words = Words {
+    command: "schema",
+    none: "no schema.rs written",
+    unwanted: "no `file` in `[print_schema]` of its diesel.toml",
+    wanted: "as Diesel prints it",
+};
+
+/// Writes each service's files as they are `printed` on its throw-away server; with `check` it writes none, and shows a
+/// diff of those that are not up to date.
+pub(super) fn write_each<'c>(
+    app: &App,
+    services: &[&'c Service],
+    mut servers: ThrowawayServers<'c>,
+    check: bool,
+    words: &Words,
+    printed: impl Fn(&ThrowawayServer<'c>, &'c Service) -> Result<Vec<SchemaFile>> + Sync,
+) -> Report {
+    let failures = servers.add(services);
     let tried = services
         .iter()
         .filter_map(|service| Some((*service, servers.of(service)?)));
     let tried: Vec<_> = tried.collect();
     let results = parallel::each(app.jobs, &tried, |(service, server)| {
-        let files = printed(app, &diesel, server, service)?;
-        needs_rustfmt(&files)?;
-        if !args.check {
+        let files = printed(server, service)?;
+        if !check {
             for file in files.iter().filter(|file| !file.is_current()) {
                 file.write()?;
             }
@@ -53,15 +95,15 @@ pub(crate) fn run(app: &App, args: &Args) -> Result<Report, Vec<Failure>> {
         let mut outcome = Outcome {
             service: service.name.clone(),
             database: String::new(),
-            summary: "no schema.rs written".to_owned(),
+            summary: words.none.to_owned(),
             details: Vec::new(),
             failure: None,
         };
         match result {
             Ok(files) => {
-                (outcome.summary, outcome.details) = describe(app, &files, args.check);
+                (outcome.summary, outcome.details) = describe(app, &files, check, words);
                 let differing = files.iter().filter(|file| !file.is_current());
-                diffs.extend(differing.map(|file| difference(app, file)));
+                diffs.extend(differing.map(|file| difference(app, file, words)));
             }
             Err(failure) => outcome.failure = Some(failure),
         }
@@ -69,14 +111,12 @@ pub(crate) fn run(app: &App, args: &Args) -> Result<Report, Vec<Failure>> {
     }
     let mut report: Report = outcomes.into_iter().collect();
     report.failures.extend(failures);
-    if args.check && !diffs.is_empty() {
+    if check && !diffs.is_empty() {
+        let write = format!("run `cargo xtask db {}` to write it", words.command);
         report.findings = true;
-        report.data.push_str(&format!("\n{diffs}"));
-        report
-            .data
-            .push_str("\nrun `cargo xtask db schema` to write it\n");
+        report.data.push_str(&format!("\n{diffs}\n{write}\n"));
     }
-    Ok(report)
+    report
 }
 
 /// What `db check` says: `schema.rs` is exactly what Diesel prints from `database`, which is at head.
@@ -169,7 +209,7 @@ pub(crate) fn needs_rustfmt(files: &[SchemaFile]) -> Result<()> {
     }
 }
 
-fn describe(app: &App, files: &[SchemaFile], check: bool) -> (String, Vec<String>) {
+fn describe(app: &App, files: &[SchemaFile], check: bool, words: &Words) -> (String, Vec<String>) {
     let shown = |file: &SchemaFile| app.workspace.shown(&file.path);
     let notes = files.iter().map(|file| file.notes.clone());
     let notes = notes.filter(|notes| !notes.is_empty()).collect();
@@ -178,7 +218,7 @@ fn describe(app: &App, files: &[SchemaFile], check: bool) -> (String, Vec<String
         |files: Vec<&SchemaFile>| files.into_iter().map(shown).collect::<Vec<_>>().join(", ");
     let summary = match (differing.is_empty(), check) {
         _ if files.is_empty() => {
-            format!("{DIM}no `file` in `[print_schema]` of its diesel.toml{DIM:#}")
+            format!("{DIM}{}{DIM:#}", words.unwanted)
         }
         (true, _) => format!("{} {GOOD}up to date{GOOD:#}", list(current)),
         (false, true) => format!("{} {BAD}not up to date{BAD:#}", list(differing)),
@@ -187,8 +227,8 @@ fn describe(app: &App, files: &[SchemaFile], check: bool) -> (String, Vec<String
     (summary, notes)
 }
 
-/// From the file to what Diesel prints.
-fn difference(app: &App, file: &SchemaFile) -> String {
+/// From the file to what is printed.
+fn difference(app: &App, file: &SchemaFile, words: &Words) -> String {
     let shown = app.workspace.shown(&file.path);
     let found = file
         .found
@@ -197,6 +237,6 @@ fn difference(app: &App, file: &SchemaFile) -> String {
         .replace("\r\n", "\n");
     diff(
         (&found, &shown),
-        (&file.printed, &format!("{shown} as Diesel prints it")),
+        (&file.printed, &format!("{shown} {}", words.wanted)),
     )
 }
