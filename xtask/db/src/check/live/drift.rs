@@ -141,7 +141,9 @@ impl Live<'_> {
             [Ok(one), Ok(other)] if one.number == other.number => std::thread::scope(|scope| {
                 let one = scope.spawn(|| dump((&one, both[0])));
                 let other = dump((&other, both[1]));
-                let one = one.join().expect("it does not panic")?;
+                let one = one
+                    .join()
+                    .unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
                 anyhow::Ok([one, other?])
             })
             .map_err(|error| format!("pg_dump can't read it: {error:#}")),
