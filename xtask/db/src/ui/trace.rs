@@ -49,15 +49,30 @@ pub(crate) fn show(what: impl FnOnce() -> String, begin: Instant) {
     }
 }
 
-/// A statement in one line; nothing of what follows the word PASSWORD.
+/// A statement in one line; nothing from a password on.
 pub(crate) fn statement(sql: &str) -> String {
     let line = sql.split_whitespace().collect::<Vec<_>>().join(" ");
-    let end = line.to_ascii_uppercase().find("PASSWORD '");
-    let line = end.map_or(line.clone(), |at| format!("{}PASSWORD ***", &line[..at]));
+    let line = match password(&line) {
+        Some(at) => format!("{}PASSWORD ***", &line[..at]),
+        None => line,
+    };
     match line.char_indices().nth(SHOWN) {
         Some((at, _)) => format!("sql: {}…", &line[..at]),
         None => format!("sql: {line}"),
     }
+}
+
+/// Where the first word PASSWORD is that has a string behind it, in any of SQL's forms or in a connection string.
+fn password(line: &str) -> Option<usize> {
+    const WORD: &str = "PASSWORD";
+    let upper = line.to_ascii_uppercase();
+    let mut words = upper.match_indices(WORD).map(|(at, _)| at);
+    words.find(|at| {
+        let rest = upper[at + WORD.len()..].trim_start();
+        ["'", "E'", "U&'", "$", "="]
+            .iter()
+            .any(|begin| rest.starts_with(begin))
+    })
 }
 
 /// A command line: no password is ever on one.
@@ -65,4 +80,28 @@ pub(crate) fn program(command: &Command) -> String {
     let words = std::iter::once(command.get_program()).chain(command.get_args());
     let words: Vec<_> = words.map(|word| word.to_string_lossy()).collect();
     format!("run: {}", words.join(" "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_of_a_password_is_shown() {
+        for secret in [
+            "ALTER ROLE a PASSWORD 'hush'",
+            "ALTER ROLE a PASSWORD'hush'",
+            "ALTER ROLE a ENCRYPTED password\n  E'hush' NOLOGIN",
+            "ALTER ROLE a PASSWORD U&'hush'",
+            "ALTER ROLE a PASSWORD $$hush$$",
+            "CREATE SUBSCRIPTION s CONNECTION 'host=h password=hush' PUBLICATION p",
+            "SELECT password_hash, password FROM a; ALTER ROLE a PASSWORD 'hush'",
+        ] {
+            let shown = statement(secret);
+            assert!(!shown.contains("hush"), "{shown}");
+            assert!(shown.ends_with("PASSWORD ***"), "{shown}");
+        }
+        let harmless = "SELECT password, password_hash FROM a";
+        assert_eq!(statement(harmless), format!("sql: {harmless}"));
+    }
 }
