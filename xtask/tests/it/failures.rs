@@ -22,7 +22,7 @@ fn a_failure_in_the_middle_is_shown_in_its_file_and_the_rest_tells_the_story() {
     let run = workspace
         .db("migrate")
         .exits(4)
-        .says("not run: 1 migration after it, from `2026-01-04-000000_later`");
+        .says("not run: 1 migration, from 2026-01-04-000000_later on");
     assert!(run.stderr.contains(
         "failed to apply migration `2026-01-03-000000_broken` of service `arc`\n \
          --> services/arc/migrations/2026-01-03-000000_broken/up.sql:5:10\n  |\n\

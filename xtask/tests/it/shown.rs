@@ -5,4 +5,5 @@ mod guards;
 mod help;
 mod offline;
 mod running;
+mod screens;
 mod settings;

@@ -133,7 +133,7 @@ impl Comparison {
                 target.url.database
             ),
         )
-        .help(target.url.place());
+        .at(target.url.place());
         if let Some(migration) = self
             .fits
             .as_ref()

@@ -142,7 +142,7 @@ fn read(visit: &mut Visit<'_>, script: &mut Script) -> Result<crate::catalog::Sn
             "database `{}` of service `{}` is empty, so there is nothing to take over",
             target.url.database, service.name
         ))
-        .help(target.url.place())
+        .at(target.url.place())
         .help(format!(
             "`cargo xtask db new {} NAME` makes the first migration",
             service.name
@@ -177,7 +177,7 @@ fn read(visit: &mut Visit<'_>, script: &mut Script) -> Result<crate::catalog::Sn
             "database `{}` of service `{}` has only another tool's bookkeeping, so there is nothing to take over",
             target.url.database, service.name
         ))
-        .help(target.url.place()));
+        .at(target.url.place()));
     }
     Ok(live)
 }

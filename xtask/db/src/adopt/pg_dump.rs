@@ -63,7 +63,7 @@ impl PgDump {
                     url.database, target.service.name, self.0.version,
                 ),
             )
-            .help(url.place())
+            .at(url.place())
         })
     }
 }

@@ -127,7 +127,7 @@ fn write(
                 target.url.database, target.service.name
             ),
         )
-        .help(target.url.place())
+        .at(target.url.place())
         .help("no backup was kept, and nothing was changed")
     };
     let writing = Writing::begin(&app.workspace.root, &target.service.name, &manifest.time)

@@ -191,7 +191,7 @@ impl Work<'_> {
                 url.database, service.name
             ),
         )
-        .help(url.place())
+        .at(url.place())
     }
 
     /// A session on the maintenance database of the server on which the lock is held.

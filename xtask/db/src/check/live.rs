@@ -220,7 +220,8 @@ impl Live<'_> {
         }
         for refusal in refusals {
             let message = refusal.message.trim_start_matches("refused: ").to_owned();
-            self.add("live-owner", None, message, refusal.help.join("\n"));
+            let help = [refusal.places, refusal.help].concat().join("\n");
+            self.add("live-owner", None, message, help);
         }
     }
 

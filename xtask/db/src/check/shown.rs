@@ -9,8 +9,8 @@ use super::finding::{Finding, Ignored};
 use crate::sql::diagnostic::Excerpt;
 use crate::ui::report::{BAD, DIM, GOOD, NOTE, count};
 
-/// The lines of a screen that are kept for what comes after the findings, and for the prompt.
-const BELOW: usize = 5;
+/// The lines of a screen that are not the findings': the command and what cargo says of its own, the summary and the prompt.
+const OTHERS: usize = 7;
 
 /// The texts of the files that findings are about.
 pub(crate) struct Sources(BTreeMap<String, String>);
@@ -71,7 +71,7 @@ pub(crate) fn full(
         let blocks = findings.iter().map(|it| block(it, &[], sources));
         return (blocks.collect(), 0);
     };
-    let (mut text, mut rows, mut hidden) = (String::new(), BELOW, 0);
+    let (mut text, mut rows, mut hidden) = (String::new(), OTHERS, 0);
     for (first, rest) in groups(findings) {
         let block = block(first, &rest, sources);
         rows += rows_of(&block, width);
@@ -178,15 +178,21 @@ pub(crate) fn summary(findings: &[Finding], hidden: usize, services: usize) -> S
     let number = count(findings.len(), "finding");
     let not_shown = match hidden {
         0 => String::new(),
-        hidden => format!(", {hidden} of them not shown: `cargo xtask db check -v` shows all"),
+        hidden => format!(", {hidden} not shown: `cargo xtask db check -v` shows all"),
     };
     let repaired = findings.iter().filter(|it| it.fix.is_some()).count();
+    let these = match findings.len() {
+        1 => "it, or allow it",
+        _ => "these, or allow them",
+    };
     let next = match repaired {
-        0 => "correct what is shown, or switch a check off with a reason: `cargo xtask db check --help` tells how".to_owned(),
+        0 => format!("correct {these} with a reason: `cargo xtask db check --help`"),
         number if number == findings.len() => {
             "`cargo xtask db fix` repairs this, `cargo xtask db fix --dry-run` shows how".to_owned()
         }
-        number => format!("`cargo xtask db fix` repairs {number} of them; correct the others, or switch a check off with a reason"),
+        number => {
+            format!("`cargo xtask db fix` repairs {number} of them; correct or allow the others")
+        }
     };
     format!("{BAD}{number}{BAD:#} in {services}{not_shown}\n{NOTE}next{NOTE:#}: {next}\n")
 }

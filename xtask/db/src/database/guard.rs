@@ -90,7 +90,7 @@ impl Target<'_> {
 
 impl Admission<'_> {
     fn refuse(&self, message: String) -> Failure {
-        refused(message).help(self.target.url.place())
+        refused(message).at(self.target.url.place())
     }
 
     /// Nobody owns the database yet, and no applied migration says whose it is.
@@ -110,7 +110,7 @@ fn own_ledger(admission: &Admission<'_>) -> Result<()> {
     let Target { service, url, .. } = admission.target;
     match admission.state.owner() {
         Some(owner) if owner != service.name => {
-            Err(owned_by_another(service, url, owner).help(url.place()))
+            Err(owned_by_another(service, url, owner).at(url.place()))
         }
         _ => Ok(()),
     }
@@ -144,7 +144,7 @@ fn visible_history(admission: &Admission<'_>) -> Result<()> {
                     service.name, url.database
                 ),
             )
-            .help(url.place())
+            .at(url.place())
             .help(denied::on_schema(schema, url.params.get("user")))
             .help(url.rights(service)))
         }
@@ -168,7 +168,7 @@ fn existing_schema(admission: &Admission<'_>) -> Result<()> {
         "the search path of service `{}` in database `{}`, `{path}`, has no schema that exists and that its role may use",
         service.name, url.database
     ))
-    .help(url.place())
+    .at(url.place())
     .help("create its first schema there (CREATE SCHEMA … AUTHORIZATION the role of that URL), or change the search path: in the \
            URL, with ALTER ROLE or with ALTER DATABASE")
     .help(url.rights(service)))
@@ -182,7 +182,7 @@ fn known_history(admission: &Admission<'_>) -> Result<()> {
     let goes = admission.purpose == Purpose::Destroy && admission.state.owner().is_some();
     match unknown.is_empty() || goes {
         true => Ok(()),
-        false => Err(foreign_history(admission, &unknown).help(target.url.place())),
+        false => Err(foreign_history(admission, &unknown).at(target.url.place())),
     }
 }
 
@@ -194,7 +194,7 @@ fn explained_objects(admission: &Admission<'_>) -> Result<()> {
     {
         return Ok(());
     }
-    Err(unexplained_objects(admission).help(admission.target.url.place()))
+    Err(unexplained_objects(admission).at(admission.target.url.place()))
 }
 
 /// A history that fits proves ownership, unless it fits another service just as well.

@@ -97,7 +97,7 @@ fn refuse_pooler(session: &mut Connection, target: &Target<'_>) -> Result<()> {
                 "{} goes through a transaction pooler such as PgBouncer, which breaks the lock that keeps two runs apart",
                 url.origin
             ))
-            .help(format!("the URL is {}", url.params))
+            .at(url.params.to_string())
             .help(format!(
                 "set {} to a direct URL of the PostgreSQL server",
                 service.variable

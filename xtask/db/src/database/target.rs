@@ -122,7 +122,7 @@ impl Target<'_> {
                 url.database, service.name
             ),
         )
-        .help(url.place())
+        .at(url.place())
         .help("use the URL of the primary; of several hosts in a URL, `target_session_attrs=read-write` finds it")
     }
 
@@ -140,7 +140,7 @@ impl Target<'_> {
                 self.url.database, self.service.name
             ),
         )
-        .help(self.url.place());
+        .at(self.url.place());
         match (
             &error.hint,
             denied::remedy(error, self.url.params.get("user")),

@@ -23,11 +23,13 @@ pub(crate) enum Kind {
     Interrupted = 130,
 }
 
-/// One failure as a person reads it: what failed and why, then what to do.
+/// One failure as a person reads it: what failed and why, where, then what to do.
 #[derive(Debug, Clone)]
 pub(crate) struct Failure {
     pub(crate) kind: Kind,
     pub(crate) message: String,
+    /// The URLs concerned, and where each comes from.
+    pub(crate) places: Vec<String>,
     pub(crate) help: Vec<String>,
 }
 
@@ -39,6 +41,7 @@ impl Failure {
         Self {
             kind,
             message: message.into(),
+            places: Vec::new(),
             help: Vec::new(),
         }
     }
@@ -46,6 +49,13 @@ impl Failure {
     /// A mistake on the command line or in the settings.
     pub(crate) fn usage(message: impl Into<String>) -> Self {
         Self::new(Kind::Usage, message)
+    }
+
+    /// Adds a URL that is concerned.
+    #[must_use]
+    pub(crate) fn at(mut self, place: impl Into<String>) -> Self {
+        self.places.push(place.into());
+        self
     }
 
     /// Adds a line that says what to do.

@@ -51,6 +51,9 @@ impl Report {
         let failures = || self.failures.iter().chain(&unwritten);
         for failure in failures() {
             anstream::eprintln!("{BAD}error{BAD:#}: {}", failure.message);
+            for place in &failure.places {
+                anstream::eprintln!("  {DIM}-->{DIM:#} {place}");
+            }
             for help in &failure.help {
                 anstream::eprintln!(
                     "  {NOTE}help{NOTE:#}: {}",

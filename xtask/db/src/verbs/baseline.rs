@@ -157,7 +157,7 @@ fn not_empty(target: &Target<'_>, connection: &mut Connection) -> Result<()> {
         "database `{}` of service `{}` is empty, so there is nothing to take over",
         url.database, service.name
     ))
-    .help(url.place())
+    .at(url.place())
     .help(format!("run `cargo xtask db migrate {}`", service.name)))
 }
 

@@ -88,7 +88,7 @@ impl Danger {
                 "refused: this would destroy {} in {database}, {reason}",
                 self.what
             );
-            Failure::new(Kind::NotConfirmed, message).help(format!("the URL is {params}"))
+            Failure::new(Kind::NotConfirmed, message).at(params.to_string())
         };
         if !params.is_local() {
             let failure = refused("which is not on this machine");
@@ -159,6 +159,11 @@ impl Confirmation {
             .and_then(|()| std::io::stdin().lock().read_line(&mut answer));
         match read {
             Ok(_) if answer.trim() == name => Ok(()),
+            // Ctrl-D leaves the cursor behind the question.
+            Ok(0) => {
+                anstream::eprintln!();
+                Err(refused("not confirmed".to_owned()))
+            }
             _ => Err(refused("not confirmed".to_owned())),
         }
     }

@@ -172,7 +172,7 @@ fn not_created(target: &Target<'_>, error: &SqlError) -> Failure {
             target.url.database, target.service.name
         ),
     )
-    .help(target.url.place());
+    .at(target.url.place());
     match error.sqlstate.as_str() {
         "42501" => failure.help(format!(
             "the role may not create databases: have an administrator run what `cargo xtask db create {} --sql` prints",

@@ -176,7 +176,7 @@ fn drop_under_lock(mut session: Session<'_>) -> Result<()> {
             Kind::WrongDatabase,
             format!("refused: database `{}` is another one by now", url.database),
         )
-        .help(url.place()));
+        .at(url.place()));
     }
     // Before PostgreSQL 13, nobody may be connected.
     let (force, _session) = match server.server_version() >= 130_000 {

@@ -135,14 +135,11 @@ fn migrate(visit: Visit<'_>, limit: Option<&str>, accept: bool) -> Result<Outcom
         "fix the migration and run the command again",
         "run the command again to go on",
     );
-    let failure = failed.map(|failed| match &pending[done.len() + 1..] {
-        [] => failed.advised(advice, to_go_on),
-        not_run @ [next, ..] => failed.advised(advice, to_go_on).help(format!(
-            "not run: {} after it, from `{}` on",
-            count(not_run.len(), "migration"),
-            next.name
-        )),
-    });
+    let not_run = match &failed {
+        Some(_) => &pending[done.len() + 1..],
+        None => &[],
+    };
+    let failure = failed.map(|failed| failed.advised(advice, to_go_on));
     let time = done.iter().map(|done| done.duration).sum();
     let summary = match (&failure, done.len()) {
         (Some(failure), number) => stopped(failure, number),
@@ -154,6 +151,10 @@ fn migrate(visit: Visit<'_>, limit: Option<&str>, accept: bool) -> Result<Outcom
         ),
     };
     details.extend(listed_done(session.app, &done));
+    if let [next, ..] = not_run {
+        let number = count(not_run.len(), "migration");
+        details.push(format!("not run: {number}, from {} on", next.name));
+    }
     Ok(Outcome {
         details,
         failure,

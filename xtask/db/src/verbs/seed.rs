@@ -174,7 +174,7 @@ fn only_local(target: &Target<'_>, state: &State) -> Result<()> {
             url.database, service.name
         ),
     )
-    .help(url.place())
+    .at(url.place())
     .help("if that is what you want, add `--force`"))
 }
 

@@ -94,8 +94,7 @@ impl DatabaseUrl {
                 .help("in a password, write @ as %40, : as %3A, / as %2F, % as %25, # as %23, ? as %3F, a space as %20")
         })?;
         let params = params.completed().map_err(|reason| {
-            Failure::usage(format!("{origin} can't be used: {reason}"))
-                .help(format!("the URL is {params}"))
+            Failure::usage(format!("{origin} can't be used: {reason}")).at(params.to_string())
         })?;
         let Some(database) = params.get("dbname").map(str::to_owned) else {
             return Err(
@@ -194,7 +193,7 @@ impl DatabaseUrl {
                 self.database, service.name
             ),
         )
-        .help(self.place())
+        .at(self.place())
         .help(format!("run `cargo xtask db create {}`", service.name))
     }
 
@@ -215,7 +214,7 @@ impl DatabaseUrl {
                 self.database, service.name
             ),
         )
-        .help(self.place())
+        .at(self.place())
         .help(match self.params.is_local() {
             _ if reason.contains("permission denied for database") => &rights,
             true if Connection::answers(&self.params) => {

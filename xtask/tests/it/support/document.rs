@@ -101,20 +101,28 @@ impl Section {
 
     fn names(&self, workspace: &Workspace, services: &[&str]) -> Vec<(String, String)> {
         let mut names = self.names.clone();
-        let databases = services.iter();
-        names.extend(databases.map(|name| (format!("{name}_db"), workspace.database(name))));
-        let root = workspace.root().canonicalize().unwrap();
-        names.push(("/home/me/workspace".to_owned(), root.display().to_string()));
-        let url = workspace.admin_url();
-        let (account, place) = url.rsplit_once('@').unwrap();
-        let (user, _) = account.rsplit_once(':').unwrap();
-        let (place, _) = place.split_once('/').unwrap();
-        names.push((
-            "postgres://me:***@127.0.0.1:5432".to_owned(),
-            format!("{user}:***@{place}"),
-        ));
+        names.extend(usual_names(workspace, services));
         names
     }
+}
+
+/// What a reader would have for what this run has: databases, the workspace's folder, the server.
+pub(super) fn usual_names(workspace: &Workspace, services: &[&str]) -> Vec<(String, String)> {
+    let databases = services.iter();
+    let mut names: Vec<_> = databases
+        .map(|name| (format!("{name}_db"), workspace.database(name)))
+        .collect();
+    let root = workspace.root().canonicalize().unwrap();
+    names.push(("/home/me/workspace".to_owned(), root.display().to_string()));
+    let url = workspace.admin_url();
+    let (account, place) = url.rsplit_once('@').unwrap();
+    let (user, _) = account.rsplit_once(':').unwrap();
+    let (place, _) = place.split_once('/').unwrap();
+    names.push((
+        "postgres://me:***@127.0.0.1:5432".to_owned(),
+        format!("{user}:***@{place}"),
+    ));
+    names
 }
 
 /// Whether the lines are those that are shown: `…` stands for any number of lines, and at the end of one for its rest.

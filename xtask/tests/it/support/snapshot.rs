@@ -53,8 +53,14 @@ pub(crate) fn snapshot(folder: &Folder, name: &str, run: &Run) {
 /// The same, where more differs from run to run than everywhere.
 #[track_caller]
 pub(crate) fn snapshot_with(folder: &Folder, name: &str, run: &Run, filters: &[(&str, &str)]) {
+    snapshot_text(folder, name, &shown(run), filters);
+}
+
+/// Holds any text against the snapshot of that name.
+#[track_caller]
+pub(crate) fn snapshot_text(folder: &Folder, name: &str, text: &str, filters: &[(&str, &str)]) {
     let root = folder.root().canonicalize().unwrap();
-    let text = shown(run)
+    let text = text
         .replace(root.to_str().unwrap(), "/workspace")
         .replace(folder.root().to_str().unwrap(), "/workspace");
     let mut settings = insta::Settings::new();

@@ -43,7 +43,7 @@ pub(crate) fn before_connecting(
                 "refused: the URL of service `{}` names `{}`, which is the server's own database",
                 service.name, url.database
             ));
-            return Some(failure.help(url.place()).help(format!(
+            return Some(failure.at(url.place()).help(format!(
                 "set {} to a database of its own, such as `{}`",
                 service.variable, service.database
             )));
@@ -54,7 +54,7 @@ pub(crate) fn before_connecting(
                 "refused: the URL of service `{}` names database `{}`, which is service `{}`'s own",
                 service.name, url.database, owner.name
             ))
-            .help(url.place())
+            .at(url.place())
             .help(format!(
                 "set {} to a database of its own, such as `{}`",
                 service.variable, service.database
@@ -94,7 +94,7 @@ pub(super) fn same_database(
         "refused: services `{}` and `{}` resolve to one physical database, `{}`",
         one.name, two.name, two_url.database
     ))
-    .help(one_url.place())
-    .help(two_url.place())
+    .at(one_url.place())
+    .at(two_url.place())
     .help("give each service a database of its own")
 }
