@@ -28,6 +28,6 @@ fn main() -> ExitCode {
         Task::Test(args) => args.run(),
         Task::Ci(args) => args.run(),
         Task::Mutants(args) => args.run(),
-        Task::Completions(args) => args.print(&mut Task::command(), "xtask"),
+        Task::Completions(args) => args.print(&Task::command(), "xtask"),
     }
 }

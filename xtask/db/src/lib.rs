@@ -24,6 +24,7 @@ mod workspace;
 use std::process::ExitCode;
 
 use clap::Subcommand;
+use clap_complete::Shell;
 
 use app::{App, Options};
 use database::interrupt;
@@ -171,7 +172,7 @@ fn call(app: App, verb: &Verb) -> Result<Report, Vec<Failure>> {
 /// Print a shell's completions: `source <(cargo xtask completions bash)`
 #[derive(clap::Args)]
 pub struct Completions {
-    shell: clap_complete::Shell,
+    shell: Shell,
     /// Print what completes an argument: the services, or the versions and names of one's migrations
     #[arg(long, hide = true, value_name = "SERVICE", num_args = 0..=1)]
     names: Option<Option<String>>,
@@ -180,7 +181,7 @@ pub struct Completions {
 impl Completions {
     /// Prints the completions of `command`, whose program is called `binary`.
     #[must_use]
-    pub fn print(&self, command: &mut clap::Command, binary: &str) -> ExitCode {
+    pub fn print(&self, command: &clap::Command, binary: &'static str) -> ExitCode {
         if let Some(service) = &self.names {
             let names = names(service.as_deref());
             return names
@@ -188,10 +189,18 @@ impl Completions {
                 .print();
         }
         let mut script = Vec::new();
-        clap_complete::generate(self.shell, command, binary, &mut script);
+        // Shells know a command by the name of its program.
+        let mut command = command.clone().name(binary);
+        clap_complete::generate(self.shell, &mut command, binary, &mut script);
         let mut script = String::from_utf8_lossy(&script).into_owned();
-        if self.shell == clap_complete::Shell::Bash {
-            script.push_str(include_str!("completions.bash"));
+        match self.shell {
+            Shell::Bash => script.push_str(include_str!("completions.bash")),
+            Shell::Fish => script.push_str(include_str!("completions.fish")),
+            Shell::Zsh => {
+                script = script.replace(":_default", ":_xtask_names");
+                script.push_str(include_str!("completions.zsh"));
+            }
+            _ => {}
         }
         Report::data(script).print()
     }

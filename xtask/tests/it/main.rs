@@ -9,6 +9,7 @@ mod check_offline;
 mod check_own_server;
 mod check_throwaway;
 mod ci;
+mod completions;
 mod ctrl_c;
 mod destroying;
 mod documents;

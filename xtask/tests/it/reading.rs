@@ -264,32 +264,3 @@ fn help_and_completions_know_every_verb() {
         assert!(help.replace("\n", " ").contains(code), "{help}");
     }
 }
-
-#[test]
-fn bash_completes_services_versions_and_the_names_of_migrations() {
-    let workspace = Workspace::with(&["arc", "cv"]);
-    let mut command = workspace.command(&["completions", "bash"]);
-    let script = Run::of(&mut command, "completions").exits(0).stdout;
-    let completed = |words: &str, number: usize| {
-        let mut bash = std::process::Command::new("bash");
-        // As a shell does it at the end of the line; `cargo` runs the tool that is tested.
-        bash.arg("-c").arg(format!(
-            "cargo() {{ shift; '{}' \"$@\"; }}; source /dev/stdin <<<\"$0\"; COMP_WORDS=(cargo xtask {words}); \
-             COMP_CWORD={number}; _cargo_xtask cargo; echo \"${{COMPREPLY[*]}}\"",
-            env!("CARGO_BIN_EXE_xtask")
-        ));
-        let run = Run::of(&mut workspace.prepared(bash, &[&script]), words).exits(0);
-        run.stdout.trim().to_owned()
-    };
-    assert_eq!(completed("db migrate a", 4), "arc");
-    assert_eq!(completed("db status --json c", 5), "cv");
-    assert_eq!(
-        completed("db migrate arc --to 20260102", 6),
-        "20260102000000"
-    );
-    assert_eq!(
-        completed("db resolve cv 2026-01-01", 5),
-        "2026-01-01-000000_create"
-    );
-    assert_eq!(completed("db up a", 4), "");
-}
