@@ -2,6 +2,9 @@
 
 use crate::support::{Files, Workspace, snapshot, snapshot_with};
 
+/// As OASIS publishes it, and the crate `serde-sarif` 0.8.0 ships it (MIT); unchanged.
+const SARIF_SCHEMA: &str = include_str!("sarif-schema-2.1.0.json");
+
 /// A workspace with a fault of every kind that the files alone show.
 fn faulty() -> Files {
     let files = Files::with(&["arc", "cv", "user"]);
@@ -98,6 +101,25 @@ fn everything_that_is_found_in_files() {
     snapshot_with(&files, "fix", &files.db("fix"), &backup);
     let run = files.db("fix --restore nothing");
     snapshot_with(&files, "fix_unknown_backup", &run, &backup);
+}
+
+#[test]
+fn sarif_is_valid_by_its_schema() {
+    let mut compiler = boon::Compiler::new();
+    compiler.enable_format_assertions();
+    let schema = serde_json::from_str(SARIF_SCHEMA).unwrap();
+    compiler.add_resource("sarif.json", schema).unwrap();
+    let mut schemas = boon::Schemas::new();
+    let sarif = compiler.compile("sarif.json", &mut schemas).unwrap();
+    for files in [faulty(), Files::with(&["arc"])] {
+        let run = files.db("check --offline --format sarif");
+        let mut log: serde_json::Value = serde_json::from_str(&run.stdout).unwrap();
+        if let Err(error) = schemas.validate(&log, sarif) {
+            panic!("{error:#}");
+        }
+        log["runs"][0]["columnKind"] = "bytes".into();
+        assert!(schemas.validate(&log, sarif).is_err());
+    }
 }
 
 #[test]
