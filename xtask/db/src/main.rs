@@ -21,6 +21,6 @@ enum Cargo {
 fn main() -> ExitCode {
     match Cargo::parse() {
         Cargo::Db(args) => workspace_db::run(&args),
-        Cargo::Completions(args) => args.print(&mut Cargo::command(), "cargo-db"),
+        Cargo::Completions(args) => args.print(&Cargo::command(), "cargo-db"),
     }
 }
