@@ -203,16 +203,26 @@ pub(crate) fn find(root: &Path, service: &str, named: &str) -> anyhow::Result<Pa
     bail!("found no backup `{named}` of service `{service}`")
 }
 
-/// Removes all but the newest `keep` backups of a service that can be read; the others are a person's to look at. Gives
-/// the names.
+/// Removes all but `made` and the newest others, `keep` in all, of the backups of a service that can be read; those that
+/// can't are a person's to look at. Gives the names.
+///
+/// `made` is the one that was just made: the clock may have been set back since the others were, so that their names are
+/// later.
 ///
 /// # Errors
 /// One can't be removed.
-pub(crate) fn keep(root: &Path, service: &str, keep: usize) -> anyhow::Result<Vec<String>> {
+pub(crate) fn keep(
+    root: &Path,
+    service: &str,
+    keep: usize,
+    made: &str,
+) -> anyhow::Result<Vec<String>> {
     let parent = root.join(FOLDER).join(service);
     let mut good = list(root, service);
-    good.retain(|(_, manifest)| manifest.as_ref().is_ok_and(|it| it.service == service));
-    let older = good.len().saturating_sub(keep);
+    good.retain(|(name, manifest)| {
+        name != made && manifest.as_ref().is_ok_and(|it| it.service == service)
+    });
+    let older = (good.len() + 1).saturating_sub(keep);
     let mut removed = Vec::new();
     for (name, _) in good.into_iter().take(older) {
         let failed = || format!("failed to remove `{}`", parent.join(&name).display());

@@ -63,7 +63,7 @@ fn backup(mut visit: Visit<'_>, args: &Args) -> Result<Outcome> {
     let mut failure = None;
     if let Some(number) = args.keep {
         // Only now that there is a newer one.
-        match folder::keep(root, &target.service.name, usize::from(number)) {
+        match folder::keep(root, &target.service.name, usize::from(number), &name) {
             Ok(removed) if removed.is_empty() => {}
             Ok(removed) => details.push(format!("removed {}", removed.join(", "))),
             Err(error) => failure = Some(Failure::from(error)),

@@ -94,6 +94,21 @@ fn everything_is_synced_before_it_has_its_name_and_the_name_after() {
     assert_eq!(after, [("fsync", &parent)]);
 }
 
+/// The clock may have been set back since the others were made.
+#[test]
+fn keep_never_removes_the_one_that_was_just_made() {
+    let workspace = migrated();
+    let (name, ahead) = (back_up(&workspace, "arc"), "2099-01-01-000000");
+    let path = |name: &str| workspace.path(&format!("backups/arc/{name}"));
+    std::fs::rename(path(&name), path(ahead)).unwrap();
+    workspace
+        .db("backup arc --keep 1")
+        .exits(0)
+        .says(&format!("removed {ahead}"));
+    let [made] = workspace.list("backups/arc").try_into().unwrap();
+    assert_ne!(made, ahead);
+}
+
 #[test]
 fn keep_removes_the_oldest_good_ones_only_after_a_new_one() {
     let workspace = migrated();
