@@ -18,6 +18,7 @@ enum Task {
     Test(workspace_ci::Test),
     Ci(workspace_ci::Ci),
     Mutants(workspace_ci::Mutants),
+    Faults(workspace_ci::Faults),
     Completions(workspace_db::Completions),
 }
 
@@ -28,6 +29,7 @@ fn main() -> ExitCode {
         Task::Test(args) => args.run(),
         Task::Ci(args) => args.run(),
         Task::Mutants(args) => args.run(),
+        Task::Faults(args) => args.run(),
         Task::Completions(args) => args.print(&Task::command(), "xtask"),
     }
 }

@@ -1,11 +1,12 @@
 //! What CI does, as commands that a laptop runs too: which services a change can affect ([`Matrix`]), their tests on every
 //! PostgreSQL that they may meet ([`Test`]), all steps in order ([`Ci`]), and whether the tool's own tests notice a fault
-//! ([`Mutants`]).
+//! ([`Mutants`]), and whether the tool gets over one ([`Faults`]).
 
 #![warn(clippy::too_many_lines)]
 
 mod child;
 mod ci;
+mod faults;
 mod github;
 mod matrix;
 mod mutants;
@@ -14,6 +15,7 @@ mod test;
 use std::process::ExitCode;
 
 pub use ci::Args as Ci;
+pub use faults::Args as Faults;
 pub use matrix::Args as Matrix;
 pub use mutants::Args as Mutants;
 pub use test::Args as Test;
@@ -54,6 +56,14 @@ impl Mutants {
     #[must_use]
     pub fn run(&self) -> ExitCode {
         exit(mutants::run(self))
+    }
+}
+
+impl Faults {
+    /// Runs the rounds.
+    #[must_use]
+    pub fn run(&self) -> ExitCode {
+        exit(faults::run(self))
     }
 }
 

@@ -239,7 +239,7 @@ impl Runner {
 }
 
 /// The arguments that name packages to cargo; in CI the lockfile is as it is.
-fn cargo_arguments(names: &[String]) -> Vec<String> {
+pub(crate) fn cargo_arguments(names: &[String]) -> Vec<String> {
     let mut arguments = Vec::new();
     for name in names {
         arguments.extend(["--package".to_owned(), name.clone()]);

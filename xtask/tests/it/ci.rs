@@ -1,6 +1,7 @@
-//! `matrix`, `test`, `ci` and `mutants`: in repositories generated for each case, computed is held against expected.
+//! `matrix`, `test`, `ci`, `mutants` and `faults`: in repositories generated for each case, computed is held against expected.
 
 mod affected;
+mod faults;
 mod matrix;
 mod mutants;
 mod repository;

@@ -4,41 +4,9 @@ use std::os::unix::fs::PermissionsExt as _;
 
 use crate::support::Files;
 
-/// The layout that this project exists for.
-fn accident() -> Files {
-    let files = Files::with(&["arc", "cv"]);
-    files.write("migrations/env.py", "from arc.models import Base\r\n");
-    files.write("migrations/versions/0001_create.py", "revision = '0001'\n");
-    std::os::unix::fs::symlink("versions/0001_create.py", files.path("migrations/latest")).unwrap();
-    files.write(
-        "alembic.ini",
-        "[alembic]\nsqlalchemy.url = %(DATABASE_URL)s\n",
-    );
-    files.write(
-        "diesel.toml",
-        "[migrations_directory]\ndir = \"migrations\"\n",
-    );
-    files.add_stateless("ai", "");
-    files.write("services/ai/migrations/1_x/up.sql", "CREATE TABLE x ();\n");
-    files.write("services/ai/diesel.toml", "");
-    files.write(".env", "# mine\nDATABASE_URL='postgres://u:geheim@localhost:5432/all?sslmode=prefer'\nRUST_LOG=info");
-    files.write(".env.template", "DATABASE_URL=\n");
-    std::fs::remove_file(files.path(".gitignore")).unwrap();
-    for (path, mode) in [
-        ("services/ai/migrations/1_x/up.sql", 0o640),
-        ("services/ai/migrations/1_x", 0o750),
-        ("migrations/env.py", 0o755),
-        (".env", 0o640),
-    ] {
-        let permissions = std::fs::Permissions::from_mode(mode);
-        std::fs::set_permissions(files.path(path), permissions).unwrap();
-    }
-    files
-}
-
 #[test]
 fn the_accident_is_explained_repaired_and_brought_back() {
-    let files = accident();
+    let files = Files::accident();
     let before = files.everything();
     files.finds(&[
         ("shared-database-url", "", ".env", 2),
@@ -92,9 +60,23 @@ fn the_accident_is_explained_repaired_and_brought_back() {
     assert_eq!(files.everything(), before);
 }
 
+/// A run that is killed before it renames what it wrote beside a file leaves that, passwords and all.
+#[test]
+fn what_a_killed_run_wrote_beside_a_file_goes_when_its_backup_is_put_back() {
+    let files = Files::accident();
+    let mine = "..env.mine.tmp";
+    files.write(mine, "");
+    let before = files.everything();
+    files.db("fix").exits(0);
+    let [backup] = files.backups().try_into().unwrap();
+    files.write("..env.a1B2c3.tmp", "DATABASE_URL=geheim");
+    files.db(&format!("fix --restore {backup}")).exits(0);
+    assert_eq!(files.everything(), before);
+}
+
 #[test]
 fn what_changed_since_is_not_overwritten() {
-    let files = accident();
+    let files = Files::accident();
     files.db("fix").exits(0);
     let [backup] = files.backups().try_into().unwrap();
     files.append(".env", "MINE=1\n");
@@ -112,7 +94,7 @@ fn what_changed_since_is_not_overwritten() {
 
 #[test]
 fn a_damaged_or_unknown_backup_is_refused() {
-    let files = accident();
+    let files = Files::accident();
     files.db("fix").exits(0);
     let [backup] = files.backups().try_into().unwrap();
     files.write(
@@ -149,7 +131,7 @@ fn a_damaged_or_unknown_backup_is_refused() {
 
 #[test]
 fn a_run_that_was_interrupted_anywhere_can_be_put_back() {
-    let files = accident();
+    let files = Files::accident();
     let before = files.everything();
     files.db("fix").exits(0);
     let after = files.everything();
@@ -191,7 +173,7 @@ fn a_run_that_was_interrupted_anywhere_can_be_put_back() {
 
 #[test]
 fn a_backup_that_fails_changes_nothing() {
-    let files = accident();
+    let files = Files::accident();
     // Neither a file, a folder nor a link: it can't be copied.
     let socket = files.path("migrations/socket");
     let _listener = std::os::unix::net::UnixListener::bind(&socket).unwrap();
@@ -279,7 +261,7 @@ fn env_is_added_to_and_never_overwritten() {
 
 #[test]
 fn a_dry_run_shows_no_password_of_the_template() {
-    let files = accident();
+    let files = Files::accident();
     files.write(
         ".env.template",
         "DATABASE_URL=postgres://me:hush@db.example/app\nTOKEN=hush\n",
@@ -345,7 +327,7 @@ fn a_link_is_not_written_through() {
 #[cfg(target_os = "linux")]
 #[test]
 fn a_change_that_fails_half_way_is_put_back_by_the_list_that_was_there_before() {
-    let files = accident();
+    let files = Files::accident();
     // Outside of the workspace, which must be as it was.
     let folder = tempfile::TempDir::new().unwrap();
     let calls = crate::support::Calls::new(folder.path());
@@ -397,7 +379,7 @@ fn a_change_that_fails_half_way_is_put_back_by_the_list_that_was_there_before() 
 /// A file is replaced as a whole, never written into: what else leads to it keeps the old text.
 #[test]
 fn a_file_is_written_beside_and_renamed() {
-    let files = accident();
+    let files = Files::accident();
     let kept = tempfile::TempDir::new_in(files.root().parent().unwrap()).unwrap();
     let link = kept.path().join("env");
     std::fs::hard_link(files.path(".env"), &link).unwrap();
@@ -428,7 +410,7 @@ fn a_file_that_was_new_is_gone_when_the_backup_is_put_back() {
 
 #[test]
 fn a_path_that_can_not_be_looked_at_is_not_taken_for_an_absent_one() {
-    let files = accident();
+    let files = Files::accident();
     files.db("fix").exits(0);
     let [backup] = files.backups().try_into().unwrap();
     // What was a folder on the way is a file by now.

@@ -15,6 +15,7 @@ mod destroying;
 mod documents;
 mod dropping;
 mod failures;
+mod faults;
 mod fix;
 mod generated;
 mod guards;

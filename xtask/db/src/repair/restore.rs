@@ -7,7 +7,7 @@ use fs_err as fs;
 use super::manifest::{Entry, FILES, FOLDER, Manifest};
 use super::node::{self, Node};
 use crate::ui::failure::{Failure, Result};
-use crate::ui::replace::{replace, set_mode};
+use crate::ui::replace::{remove_leftovers, replace, set_mode};
 
 /// What was put back.
 pub(crate) struct Restored {
@@ -32,6 +32,9 @@ pub(crate) fn restore(root: &Path, name: &str) -> Result<Restored> {
     }
     let entries = Manifest::read(&backup)?.entries;
     let todo = to_put_back(root, &backup, &entries)?;
+    for entry in &entries {
+        remove_leftovers(&root.join(&entry.path))?;
+    }
     let mut done = Vec::new();
     for entry in &todo {
         done.push((entry.path.clone(), put_back(root, &backup, entry)?));

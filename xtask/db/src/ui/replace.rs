@@ -35,6 +35,25 @@ pub(crate) fn replace(path: &Path, bytes: &[u8], mode: Option<u32>) -> Result<()
     .map_err(failed)
 }
 
+/// Removes what runs that were killed in [`replace`] left beside a file: it may hold passwords.
+pub(crate) fn remove_leftovers(path: &Path) -> Result<()> {
+    let folder = path.parent().unwrap_or(Path::new("."));
+    let prefix = format!(".{}.", path.file_name().unwrap_or_default().display());
+    for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+        let name = entry.file_name();
+        let drawn = name.to_str().and_then(|name| {
+            let rest = name.strip_prefix(&prefix)?;
+            rest.strip_suffix(".tmp")
+        });
+        let is_drawn =
+            |text: &str| text.len() == 6 && text.bytes().all(|b| b.is_ascii_alphanumeric());
+        if drawn.is_some_and(is_drawn) {
+            fs::remove_file(entry.path())?;
+        }
+    }
+    Ok(())
+}
+
 /// A rename is only sure to outlive a power cut once its folder is synced.
 #[cfg(unix)]
 fn sync_folder(folder: &Path) -> Result<()> {

@@ -1,10 +1,10 @@
 //! A backup or a restore that ends half way leaves no half backup, and the old database serving.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Child, Command};
 
 use super::{WithRole, back_up, databases, newest, run, unfinished, with_everything, with_path};
-use crate::support::{PgPrograms, Run, Workspace, value, wait_until};
+use crate::support::{PgPrograms, Run, SmallDisk, Workspace, value, wait_until};
 
 /// A program of that name that writes `before` to its output, says that it is there, and waits until it may go on.
 struct Paused {
@@ -274,29 +274,6 @@ fn a_swap_that_fails_half_way_takes_the_first_rename_back() {
     workspace.db("status --exit-code").exits(0);
 }
 
-/// A small file system, gone when dropped; `None` where this user may mount none.
-struct Small(PathBuf);
-
-impl Small {
-    fn mount(at: &Path) -> Option<Self> {
-        std::fs::create_dir_all(at).unwrap();
-        let mut mount = Command::new("mount");
-        mount
-            .args(["-t", "tmpfs", "-o", "size=64k", "tmpfs"])
-            .arg(at);
-        mount
-            .output()
-            .is_ok_and(|output| output.status.success())
-            .then(|| Self(at.to_owned()))
-    }
-}
-
-impl Drop for Small {
-    fn drop(&mut self) {
-        let _ = Command::new("umount").arg(&self.0).status();
-    }
-}
-
 #[test]
 fn a_full_disk_leaves_no_backup_and_no_rest() {
     let (workspace, _) = with_everything();
@@ -306,7 +283,7 @@ fn a_full_disk_leaves_no_backup_and_no_rest() {
         &arc,
         "INSERT INTO always (body) SELECT decode(md5(n::text) || md5((-n)::text), 'hex') FROM generate_series(1, 10000) n",
     );
-    let small = Small::mount(&workspace.path("backups"));
+    let small = SmallDisk::mount(&workspace.path("backups"), "64k");
     let run = match &small {
         Some(_) => workspace
             .db("backup arc")

@@ -13,10 +13,10 @@ use std::sync::Mutex;
 
 use serde_json::Value;
 
-use crate::support::{PgPrograms, Workspace, superuser, variable};
+use crate::support::{PgPrograms, Random, Workspace, superuser, variable};
 use judge::{Generated, Judge, run};
 use recipes::By;
-use world::{Random, Step, World};
+use world::{Step, World};
 
 /// How many migrations a service has.
 const MIGRATIONS: usize = 20;

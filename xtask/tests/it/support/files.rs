@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::ops::Deref;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -57,6 +58,39 @@ impl Files {
         }
         files.write(".env.template", &template);
         files.write(".gitignore", ".env\n/backups/\n/migration_backups/\n");
+        files
+    }
+
+    /// The layout that this project exists for.
+    pub(crate) fn accident() -> Self {
+        let files = Self::with(&["arc", "cv"]);
+        files.write("migrations/env.py", "from arc.models import Base\r\n");
+        files.write("migrations/versions/0001_create.py", "revision = '0001'\n");
+        std::os::unix::fs::symlink("versions/0001_create.py", files.path("migrations/latest"))
+            .unwrap();
+        files.write(
+            "alembic.ini",
+            "[alembic]\nsqlalchemy.url = %(DATABASE_URL)s\n",
+        );
+        files.write(
+            "diesel.toml",
+            "[migrations_directory]\ndir = \"migrations\"\n",
+        );
+        files.add_stateless("ai", "");
+        files.write("services/ai/migrations/1_x/up.sql", "CREATE TABLE x ();\n");
+        files.write("services/ai/diesel.toml", "");
+        files.write(".env", "# mine\nDATABASE_URL='postgres://u:geheim@localhost:5432/all?sslmode=prefer'\nRUST_LOG=info");
+        files.write(".env.template", "DATABASE_URL=\n");
+        std::fs::remove_file(files.path(".gitignore")).unwrap();
+        for (path, mode) in [
+            ("services/ai/migrations/1_x/up.sql", 0o640),
+            ("services/ai/migrations/1_x", 0o750),
+            ("migrations/env.py", 0o755),
+            (".env", 0o640),
+        ] {
+            let permissions = std::fs::Permissions::from_mode(mode);
+            std::fs::set_permissions(files.path(path), permissions).unwrap();
+        }
         files
     }
 

@@ -1,5 +1,6 @@
 //! What the tests share: generated workspaces, runs of the tool, and stand-ins for other programs.
 
+mod breaking;
 #[cfg(target_os = "linux")]
 mod calls;
 mod diesel;
@@ -7,12 +8,15 @@ mod document;
 mod files;
 mod findings;
 mod folder;
+mod own_server;
 mod pg_programs;
 mod pooler;
 mod printed;
 mod proxy;
+mod random;
 mod run;
 mod screen;
+mod small_disk;
 mod snapshot;
 mod standby;
 mod tls;
@@ -20,6 +24,7 @@ mod workspace;
 
 use std::path::Path;
 
+pub(crate) use breaking::{Breaking, Fault, How, Phase};
 #[cfg(target_os = "linux")]
 pub(crate) use calls::Calls;
 pub(crate) use diesel::{diesel_program, target};
@@ -27,12 +32,15 @@ pub(crate) use document::{Section, sections};
 pub(crate) use files::{Files, Place};
 pub(crate) use findings::{Seen, adopting, findings, on_throwaway, only, superuser};
 pub(crate) use folder::Folder;
+pub(crate) use own_server::OwnServer;
 pub(crate) use pg_programs::PgPrograms;
 pub(crate) use pooler::Pooler;
 pub(crate) use printed::{PRINT, Printed, wait_until};
 pub(crate) use proxy::{Link, Proxy};
+pub(crate) use random::Random;
 pub(crate) use run::{Run, commands};
 pub(crate) use screen::Screen;
+pub(crate) use small_disk::SmallDisk;
 pub(crate) use snapshot::{snapshot, snapshot_text, snapshot_with};
 pub(crate) use standby::Pair;
 pub(crate) use tls::TlsFront;

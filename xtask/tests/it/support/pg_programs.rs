@@ -45,6 +45,12 @@ impl PgPrograms {
             .collect()
     }
 
+    /// PATH with these programs first.
+    pub(crate) fn path(&self) -> String {
+        let path = std::env::var("PATH").unwrap_or_default();
+        format!("{}:{path}", self.folder.display())
+    }
+
     /// A folder, to be put into PATH, whose program of that name runs `text`: `$real` is the real one. `--version` is
     /// answered as by the real one.
     pub(crate) fn instead_of(&self, name: &str, text: &str) -> PathBuf {

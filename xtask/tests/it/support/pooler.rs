@@ -102,7 +102,7 @@ fn serve(mut client: TcpStream, server: &str, shared: &Mutex<Option<TcpStream>>)
 }
 
 /// A message of the start-up: its length, and the rest.
-fn untyped(stream: &mut TcpStream) -> Result<([u8; 4], Vec<u8>)> {
+pub(super) fn untyped(stream: &mut TcpStream) -> Result<([u8; 4], Vec<u8>)> {
     let mut length = [0; 4];
     stream.read_exact(&mut length)?;
     let mut body = vec![0; u32::from_be_bytes(length) as usize - 4];
@@ -111,7 +111,7 @@ fn untyped(stream: &mut TcpStream) -> Result<([u8; 4], Vec<u8>)> {
 }
 
 /// A message with its type in front, whole.
-fn typed(stream: &mut TcpStream) -> Result<Vec<u8>> {
+pub(super) fn typed(stream: &mut TcpStream) -> Result<Vec<u8>> {
     let mut kind = [0; 1];
     stream.read_exact(&mut kind)?;
     let (length, body) = untyped(stream)?;

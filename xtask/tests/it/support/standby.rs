@@ -3,8 +3,9 @@
 use std::net::TcpListener;
 
 use diesel::PgConnection;
-use diesel::connection::{Connection as _, SimpleConnection as _};
+use diesel::connection::Connection as _;
 
+use super::own_server::run_there;
 use super::{Workspace, value};
 
 /// Both servers; ended when dropped, and by themselves after five minutes.
@@ -87,23 +88,12 @@ impl Pair {
         assert!(is_there, "{}", value(&mut self.admin, &log));
     }
 
-    /// Has the test server run a script as the user that it runs as.
     fn run(&mut self, script: &str) {
-        let bin = value(
-            &mut self.admin,
-            "SELECT setting FROM pg_config WHERE name = 'BINDIR'",
-        );
         let script = script
-            .replace("{bin}", &bin)
             .replace("{folder}", &self.folder)
             .replace("{primary}", &self.ports[0].to_string())
             .replace("{standby}", &self.ports[1].to_string());
-        let lines = format!("string_to_table($script${script}$script$, chr(10))");
-        self.admin
-            .batch_execute(&format!(
-                "COPY (SELECT line FROM {lines} line) TO PROGRAM 'sh'"
-            ))
-            .unwrap();
+        run_there(&mut self.admin, &script).unwrap();
     }
 }
 
