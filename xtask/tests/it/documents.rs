@@ -1,6 +1,11 @@
 //! The documents show what is so: their commands are run, and say what stands there.
 
-use crate::support::{PRINT, Section, Workspace, adopting, diesel_program, sections, variable};
+use diesel::connection::SimpleConnection as _;
+
+use crate::support::{
+    PRINT, Section, Workspace, adopting, diesel_program, on_throwaway, repository, sections,
+    variable,
+};
 
 /// The services' URLs are in `.env`, as in the documents.
 fn in_file(workspace: &mut Workspace, services: &[&str]) {
@@ -255,4 +260,50 @@ fn adopting_a_running_database() {
             other => panic!("nobody runs the commands of `{other}`"),
         }
     }
+}
+
+/// The statements of the document are a service's next migrations.
+#[test]
+fn without_downtime() {
+    let mut workspace = on_throwaway(&["arc"]);
+    workspace.remove("services/arc/migrations/2026-01-02-000000_note");
+    workspace.write(".env.template", "ARC_DATABASE_URL=\n");
+    let arc = workspace.database("arc");
+    workspace.set("ARC_DATABASE_URL", &workspace.url(&arc));
+    workspace.db("create").exits(0);
+    workspace.db("migrate").exits(0);
+    let document = std::fs::read_to_string(repository().join("docs/without-downtime.md")).unwrap();
+    let blocks = document.split("```sql\n").skip(1);
+    let blocks: Vec<_> = blocks.map(|it| it.split("```").next().unwrap()).collect();
+    for (number, up) in (10..).zip(&blocks) {
+        let name = format!("2026-02-{number}-000000_step");
+        match up.contains("CONCURRENTLY") {
+            true => workspace.migration_without_transaction("arc", &name, up, "SELECT 1;"),
+            false => workspace.migration("arc", &name, up, "SELECT 1;"),
+        }
+    }
+    workspace.db("check --offline").exits(0);
+    // Patience comes to an end, and nothing is kept.
+    let mut reader = workspace.session(&arc);
+    reader
+        .batch_execute("BEGIN; SELECT FROM arc_items")
+        .unwrap();
+    workspace
+        .db("migrate")
+        .exits(4)
+        .says("canceling statement due to lock timeout")
+        .says("nothing was applied");
+    drop(reader);
+    let applied = format!("applied {} migrations", blocks.len());
+    workspace.db("migrate").exits(0).says(&applied);
+    // An old checkout.
+    for number in 10..10 + blocks.len() {
+        workspace.remove(&format!(
+            "services/arc/migrations/2026-02-{number}-000000_step"
+        ));
+    }
+    workspace
+        .db("migrate")
+        .exits(6)
+        .says("this checkout is older");
 }
