@@ -165,13 +165,12 @@ fn jobs<'a>(args: &'a Args, settings: &Settings, entries: Vec<Entry>) -> Vec<Job
 /// cores, two tests for each: more would only make them wait for each other.
 fn run_all(settings: &Settings, runner: &Runner, jobs: &mut [Job<'_>]) -> anyhow::Result<Vec<Ran>> {
     let cores = std::thread::available_parallelism().map_or(2, NonZero::get);
+    let threads = (2 * cores).div_ceil(jobs.len());
+    for job in &mut *jobs {
+        job.threads = Some(threads);
+    }
     if let [only] = jobs {
         only.show = true;
-    } else {
-        let threads = (2 * cores).div_ceil(jobs.len());
-        for job in &mut *jobs {
-            job.threads = Some(threads);
-        }
     }
     std::thread::scope(|scope| {
         let running: Vec<_> = jobs

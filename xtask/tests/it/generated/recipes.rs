@@ -147,7 +147,8 @@ pub(super) const RECIPES: &[Recipe] = &[
     Recipe(Superuser, "template", &[], "CREATE TEXT SEARCH TEMPLATE {n} (LEXIZE = dsimple_lexize, INIT = dsimple_init)", "DROP TEXT SEARCH TEMPLATE {n}"),
     Recipe(Superuser, "parser", &[], "CREATE TEXT SEARCH PARSER {n} (START = prsd_start, GETTOKEN = prsd_nexttoken, END = prsd_end, LEXTYPES = prsd_lextype)", "DROP TEXT SEARCH PARSER {n}"),
     Recipe(Superuser, "language", &[], "CREATE TRUSTED LANGUAGE {n} HANDLER plpgsql_call_handler INLINE plpgsql_inline_handler VALIDATOR plpgsql_validator", "DROP LANGUAGE {n}"),
-    Recipe(Superuser, "transform", &[], "CREATE TRANSFORM FOR int LANGUAGE sql (FROM SQL WITH FUNCTION prsd_lextype(internal), TO SQL WITH FUNCTION int4recv(internal))", "DROP TRANSFORM FOR int LANGUAGE sql"),
+    // Of a type that no function here has: a function that is made later would depend on it.
+    Recipe(Superuser, "transform", &[], "CREATE TRANSFORM FOR point LANGUAGE sql (FROM SQL WITH FUNCTION prsd_lextype(internal), TO SQL WITH FUNCTION point_recv(internal))", "DROP TRANSFORM FOR point LANGUAGE sql"),
     Recipe(Superuser, "publication of all", &[], "CREATE PUBLICATION {n} FOR ALL TABLES WITH (publish_via_partition_root)", "DROP PUBLICATION {n}"),
     Recipe(Superuser, "publication of all", &["schema"], "CREATE PUBLICATION {n} FOR TABLES IN SCHEMA {0}", "DROP PUBLICATION {n}"),
     Recipe(Superuser, "extension", &[], "CREATE EXTENSION pageinspect", "DROP EXTENSION pageinspect"),
@@ -241,7 +242,7 @@ pub(super) const PROPERTIES: &[Property] = &[
     Property(Superuser, "family", "COMMENT ON OPERATOR FAMILY {0} USING btree IS 'a family'", "COMMENT ON OPERATOR FAMILY {0} USING btree IS NULL"),
     Property(Superuser, "language", "REVOKE USAGE ON LANGUAGE {0} FROM PUBLIC", "GRANT USAGE ON LANGUAGE {0} TO PUBLIC"),
     Property(Superuser, "access method", "COMMENT ON ACCESS METHOD {0} IS 'a method'", "COMMENT ON ACCESS METHOD {0} IS NULL"),
-    Property(Superuser, "transform", "COMMENT ON TRANSFORM FOR int LANGUAGE sql IS 'a transform'", "COMMENT ON TRANSFORM FOR int LANGUAGE sql IS NULL"),
+    Property(Superuser, "transform", "COMMENT ON TRANSFORM FOR point LANGUAGE sql IS 'a transform'", "COMMENT ON TRANSFORM FOR point LANGUAGE sql IS NULL"),
     Property(Superuser, "table|partitioned|view|materialized|sequence", "ALTER TABLE {0} OWNER TO generated_reader", "ALTER TABLE {0} OWNER TO CURRENT_USER"),
     Property(Superuser, "function|trigger function|event function", "ALTER FUNCTION {0} OWNER TO generated_reader", "ALTER FUNCTION {0} OWNER TO CURRENT_USER"),
     Property(Superuser, "enum|composite|domain|range", "ALTER TYPE {0} OWNER TO generated_reader", "ALTER TYPE {0} OWNER TO CURRENT_USER"),
