@@ -4,6 +4,9 @@ mod generated;
 mod patch;
 mod tree;
 
+use std::fmt;
+use std::str::FromStr;
+
 use anyhow::bail;
 
 use crate::matrix::{self, Base};
@@ -23,12 +26,41 @@ pub struct Args {
     /// Only what the changes since the merge base with BASE touch: of the patches, those to a file that has changed
     #[arg(long, value_name = "BASE")]
     in_diff: Option<String>,
+    /// Only part K of N, from 0, such as `0/4`
+    #[arg(long, value_name = "K/N")]
+    shard: Option<Shard>,
     /// Only list the patches, with what each would cost
     #[arg(long)]
     list: bool,
     /// Only the patches
     #[arg(long)]
     patches: bool,
+}
+
+/// One of so many parts of all faults.
+#[derive(Clone, Copy)]
+struct Shard {
+    part: usize,
+    of: usize,
+}
+
+impl FromStr for Shard {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let numbers = text.split_once('/');
+        let numbers = numbers.and_then(|(part, of)| Some((part.parse().ok()?, of.parse().ok()?)));
+        match numbers {
+            Some((part, of)) if part < of => Ok(Self { part, of }),
+            _ => Err("K/N is a number below N, and N".to_owned()),
+        }
+    }
+}
+
+impl fmt::Display for Shard {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.part, self.of)
+    }
 }
 
 /// A patch that was tried.
@@ -46,6 +78,9 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Outcome> {
     let changed = base.as_ref().map(Base::changed).transpose()?;
     let mut chosen = Patch::all(&root)?;
     chosen.retain(|patch| patch.is_meant(&args.files, changed.as_deref()));
+    if let Some(Shard { part, of }) = args.shard {
+        chosen = chosen.into_iter().skip(part).step_by(of).collect();
+    }
     if args.list {
         for patch in &chosen {
             println!("{}  {}", patch.name, patch.cost);
@@ -58,7 +93,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Outcome> {
     };
     let mut all_noticed = finish(&tried)?;
     if !args.patches {
-        all_noticed &= generated::run(&root, &args.files, base.as_ref())?;
+        all_noticed &= generated::run(&root, args, base.as_ref())?;
     }
     Ok(match all_noticed {
         true => Outcome::Done,

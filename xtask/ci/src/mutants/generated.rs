@@ -7,6 +7,7 @@ use anyhow::{Context as _, bail};
 use fs_err as fs;
 use tempfile::NamedTempFile;
 
+use super::Args;
 use crate::child;
 use crate::matrix::Base;
 
@@ -16,15 +17,19 @@ use crate::matrix::Base;
 ///
 /// # Errors
 /// It can't be run, or finds that the tests fail without a fault.
-pub(super) fn run(root: &Path, files: &[String], base: Option<&Base>) -> anyhow::Result<bool> {
+pub(super) fn run(root: &Path, args: &Args, base: Option<&Base>) -> anyhow::Result<bool> {
     if child::answer(child::cargo(root).args(["mutants", "--version"])).is_err() {
         eprintln!(
             "only the patches were tried: cargo-mutants is not installed\n  help: cargo install --locked cargo-mutants"
         );
         return Ok(true);
     }
-    let sources: Vec<_> = files.iter().filter(|file| file.ends_with(".rs")).collect();
-    if sources.is_empty() && !files.is_empty() {
+    let sources: Vec<_> = args
+        .files
+        .iter()
+        .filter(|file| file.ends_with(".rs"))
+        .collect();
+    if sources.is_empty() && !args.files.is_empty() {
         return Ok(true);
     }
     let mut cargo = child::cargo(root);
@@ -33,6 +38,9 @@ pub(super) fn run(root: &Path, files: &[String], base: Option<&Base>) -> anyhow:
     cargo.args(["--test-package", "workspace-db", "--test-package", "xtask"]);
     fs::create_dir_all(root.join("target/mutants"))?;
     cargo.args(["--output", "target/mutants"]);
+    if let Some(shard) = args.shard {
+        cargo.args(["--shard", &shard.to_string()]);
+    }
     for source in sources {
         cargo.args(["--file", source]);
     }

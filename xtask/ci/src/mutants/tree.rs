@@ -1,9 +1,14 @@
 //! Where faults are planted: a checkout of its own, so that whatever happens none stays in the real one.
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, ExitStatus};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::Context as _;
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::flag;
+use signal_hook::iterator::Signals;
 use tempfile::TempDir;
 
 use super::patch::Patch;
@@ -16,6 +21,7 @@ const OF_DB: &str = "db::";
 pub(super) struct Tree {
     root: PathBuf,
     folder: TempDir,
+    interrupted: Arc<AtomicBool>,
 }
 
 /// What the tests say of a fault.
@@ -50,11 +56,36 @@ impl Tree {
         let tree = Self {
             root: root.to_owned(),
             folder,
+            interrupted: Arc::default(),
         };
+        tree.goes_with_ctrl_c()?;
         let mut add = git(root);
         add.args(["worktree", "add", "--quiet", "--detach"]);
         child::answer(add.arg(tree.path()).arg(commit))?;
         Ok(tree)
+    }
+
+    /// Ctrl-C ends cargo as well, which is in the same group of processes; a runner that stops a job sends SIGTERM.
+    fn goes_with_ctrl_c(&self) -> anyhow::Result<()> {
+        let failed = "failed to listen to signals";
+        for signal in [SIGINT, SIGTERM] {
+            flag::register(signal, Arc::clone(&self.interrupted)).context(failed)?;
+        }
+        let mut signals = Signals::new([SIGINT, SIGTERM]).context(failed)?;
+        let (root, folder, tree) = (
+            self.root.clone(),
+            self.folder.path().to_owned(),
+            self.path(),
+        );
+        std::thread::spawn(move || {
+            if signals.forever().next().is_some() {
+                remove(&root, &tree);
+                // Git has made nothing yet, or cargo is not quite at its end.
+                let _ = std::fs::remove_dir_all(folder);
+                std::process::exit(130);
+            }
+        });
+        Ok(())
     }
 
     fn path(&self) -> PathBuf {
@@ -98,7 +129,7 @@ impl Tree {
             if names.is_empty() {
                 continue;
             }
-            let (built, output) = child::both(self.cargo(target).arg("--no-run"), false)?;
+            let (built, output) = self.both(self.cargo(target).arg("--no-run"))?;
             if !built.success() {
                 return Ok(Verdict::DoesNotBuild(output));
             }
@@ -106,12 +137,22 @@ impl Tree {
                 .iter()
                 .map(|name| name.strip_prefix(OF_DB).unwrap_or(name));
             let mut tests = self.cargo(target);
-            let (passed, output) = child::both(tests.args(["--", "--exact"]).args(names), false)?;
+            let (passed, output) = self.both(tests.args(["--", "--exact"]).args(names))?;
             if !passed.success() {
                 return Ok(Verdict::Noticed(output));
             }
         }
         Ok(Verdict::Survived)
+    }
+
+    /// The output of a cargo that was not interrupted.
+    fn both(&self, cargo: &mut Command) -> anyhow::Result<(ExitStatus, String)> {
+        let result = child::both(cargo, false);
+        // Nothing is told of a test that was stopped: the end is near.
+        while self.interrupted.load(Ordering::Relaxed) {
+            std::thread::park();
+        }
+        result
     }
 
     fn cargo(&self, target: &[&str]) -> Command {
@@ -124,11 +165,15 @@ impl Tree {
 
 impl Drop for Tree {
     fn drop(&mut self) {
-        let mut remove = git(&self.root);
-        remove.args(["worktree", "remove", "--force"]);
-        // At worst `git worktree prune` has to, later.
-        let _ = child::answer(remove.arg(self.path()));
+        remove(&self.root, &self.path());
     }
+}
+
+fn remove(root: &Path, tree: &Path) {
+    let mut remove = git(root);
+    remove.args(["worktree", "remove", "--force"]);
+    // At worst `git worktree prune` has to, later.
+    let _ = child::answer(remove.arg(tree));
 }
 
 fn git(folder: &Path) -> Command {

@@ -1,8 +1,10 @@
 //! `mutants`: what the tests do not notice is told, and nothing of it stays.
 
 use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::process::CommandExt as _;
 
 use super::repository::Repository;
+use crate::support::{Run, wait_until};
 
 const SOURCE: &str = r#"//! It.
 
@@ -109,6 +111,9 @@ fn patches_are_chosen_by_what_has_changed() {
     assert_eq!(listed("mutants --list"), 4);
     assert_eq!(listed("mutants --list xtask/db/src/lib.rs"), 4);
     assert_eq!(listed("mutants --list xtask/db/src/main.rs"), 0);
+    assert_eq!(listed("mutants --list --shard 0/3"), 2);
+    assert_eq!(listed("mutants --list --shard 2/3"), 1);
+    repository.run("mutants --list --shard 3/3").exits(2);
     assert_eq!(listed("mutants --list --in-diff main"), 0);
     repository.append(&format!("{PATCHES}/noticed.patch"), "\n");
     assert_eq!(listed("mutants --list --in-diff main"), 1);
@@ -136,7 +141,7 @@ fn cargo_mutants_is_run_where_it_is_installed() {
         std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
         repository.append("xtask/db/src/lib.rs", "// More.\n");
         let first = format!("{}:{path}", repository.path("bin").display());
-        let line = "mutants --in-diff main xtask/db/src/main.rs";
+        let line = "mutants --in-diff main --shard 1/8 xtask/db/src/main.rs";
         repository
             .run_with(line, &[("PATH", &first)])
             .exits(expected);
@@ -144,11 +149,41 @@ fn cargo_mutants_is_run_where_it_is_installed() {
         assert!(
             called.starts_with(
                 "mutants --package workspace-db --test-package workspace-db --test-package xtask \
-                 --output target/mutants --file xtask/db/src/main.rs --in-diff "
+                 --output target/mutants --shard 1/8 --file xtask/db/src/main.rs --in-diff "
             ),
             "{called}"
         );
         assert!(called.contains(" -- -- --skip proof::\n"), "{called}");
         assert!(called.contains("\n+// More.\n"), "{called}");
     }
+}
+
+#[test]
+fn ctrl_c_leaves_no_copy_of_the_tree() {
+    let repository = with_faults();
+    let temporary = repository.path("temporary");
+    std::fs::create_dir(&temporary).unwrap();
+    // A cargo that is at work until it is told to stop.
+    let cargo = "#!/bin/sh\necho >\"$TMPDIR/../at-work\"\nexec sleep 60\n";
+    repository.write("bin/cargo", cargo);
+    let mode = std::fs::Permissions::from_mode(0o755);
+    std::fs::set_permissions(repository.path("bin/cargo"), mode).unwrap();
+    let path = std::env::var("PATH").unwrap();
+    let first = format!("{}:{path}", repository.path("bin").display());
+    let mut tool = std::process::Command::new(env!("CARGO_BIN_EXE_xtask"));
+    tool.args(["mutants", "--patches"])
+        .current_dir(repository.path(""))
+        .env("PATH", first)
+        .env("TMPDIR", &temporary)
+        .process_group(0);
+    let mut child = tool.spawn().unwrap();
+    let at_work = repository.path("at-work");
+    wait_until(&mut child, || at_work.exists());
+    assert_eq!(repository.git(&["worktree", "list"]).lines().count(), 2);
+    let group = format!("-{}", child.id());
+    let mut kill = std::process::Command::new("kill");
+    Run::of(kill.args(["-INT", "--", &group]), "kill").exits(0);
+    assert_eq!(child.wait().unwrap().code(), Some(130));
+    assert_eq!(repository.git(&["worktree", "list"]).lines().count(), 1);
+    assert_eq!(std::fs::read_dir(&temporary).unwrap().count(), 0);
 }

@@ -9,6 +9,7 @@ use super::repository::{Repository, names};
 use crate::support::{Run, repository};
 
 const WORKFLOW: &str = ".github/workflows/ci.yml";
+const MUTANTS: &str = ".github/workflows/mutants.yml";
 const ACTION: &str = ".github/actions/xtask/action.yml";
 
 fn read(path: &str) -> String {
@@ -19,14 +20,14 @@ fn yaml(path: &str) -> Value {
     serde_yaml_ng::from_str(&read(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
 }
 
-/// The jobs of the workflow, by name.
-fn jobs() -> Map<String, Value> {
-    yaml(WORKFLOW)["jobs"].as_object().unwrap().clone()
+/// The jobs of a workflow, by name.
+fn jobs(workflow: &str) -> Map<String, Value> {
+    yaml(workflow)["jobs"].as_object().unwrap().clone()
 }
 
 /// The steps of all jobs.
 fn steps() -> Vec<Value> {
-    let jobs = jobs().into_iter();
+    let jobs = jobs(WORKFLOW).into_iter().chain(jobs(MUTANTS));
     let steps = jobs.flat_map(|(_, job)| job["steps"].as_array().unwrap().clone());
     steps.collect()
 }
@@ -46,6 +47,8 @@ fn filled(command: &str) -> String {
     command
         .replace("${{ join(matrix.services, ' ') }}", "arc cv")
         .replace("${{ matrix.postgres }}", "18")
+        .replace("${{ matrix.shard }}", "0/8")
+        .replace("${{ github.event.pull_request.base.sha }}", "main")
         .replace("\"$BASE\"", "main")
 }
 
@@ -110,7 +113,7 @@ fn every_service_is_in_the_matrix_and_none_is_in_the_workflow() {
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())
         .collect();
     assert_eq!(names(&matrix), services);
-    let text = read(WORKFLOW) + &read(ACTION);
+    let text = read(WORKFLOW) + &read(MUTANTS) + &read(ACTION);
     let words: BTreeSet<_> = text
         .split(|c: char| !(c.is_ascii_alphanumeric() || c == '-'))
         .collect();
@@ -142,7 +145,7 @@ fn a_service_by_the_documented_steps_is_in_the_matrix_with_no_other_edit() {
 #[test]
 fn one_job_waits_for_all_others_and_is_never_skipped() {
     const LEFT_OUT: &str = "{\"include\":[]}";
-    let mut jobs = jobs();
+    let mut jobs = jobs(WORKFLOW);
     let passed = jobs.remove("passed").unwrap();
     assert_eq!(passed["if"], "always()");
     let needs = passed["needs"].as_array().unwrap().iter();
@@ -168,11 +171,27 @@ fn one_job_waits_for_all_others_and_is_never_skipped() {
     }
 }
 
+/// Of 8 parts, each has a job.
+#[test]
+fn every_part_of_the_faults_has_a_job() {
+    let all = &jobs(MUTANTS)["all"];
+    let parts = all["strategy"]["matrix"]["shard"].as_array().unwrap();
+    let expected: Vec<_> = (0..8)
+        .map(|part| Value::from(format!("{part}/8")))
+        .collect();
+    assert_eq!(*parts, expected);
+}
+
 #[test]
 fn what_a_workflow_should_have() {
-    let (workflow, text) = (yaml(WORKFLOW), read(WORKFLOW));
-    assert_eq!(workflow["permissions"], serde_json::json!({}));
-    assert!(workflow["concurrency"]["group"].is_string());
+    let workflow = yaml(WORKFLOW);
+    for workflow in [&workflow, &yaml(MUTANTS)] {
+        assert_eq!(workflow["permissions"], serde_json::json!({}));
+        assert!(workflow["concurrency"]["group"].is_string());
+        for (name, job) in workflow["jobs"].as_object().unwrap() {
+            assert!(job["timeout-minutes"].is_number(), "{name}");
+        }
+    }
     assert!(
         workflow["on"]
             .as_object()
@@ -188,7 +207,7 @@ fn what_a_workflow_should_have() {
         }
     }
     // A parser does not tell which version a digest is said to be.
-    let lines = text.clone() + &read(ACTION);
+    let lines = read(WORKFLOW) + &read(MUTANTS) + &read(ACTION);
     for line in lines.lines().filter(|line| line.contains("uses: ")) {
         let action = line.split_once("uses: ").unwrap().1;
         let Some((_, pin)) = action.split_once('@') else {
@@ -208,7 +227,7 @@ fn what_a_workflow_should_have() {
         .next()
         .unwrap();
     assert_eq!(
-        jobs()["msrv"]["env"]["RUSTUP_TOOLCHAIN"].as_str(),
+        jobs(WORKFLOW)["msrv"]["env"]["RUSTUP_TOOLCHAIN"].as_str(),
         Some(oldest.trim_matches('"'))
     );
 }
