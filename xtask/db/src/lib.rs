@@ -6,6 +6,8 @@
 #![warn(clippy::too_many_lines)]
 
 mod adopt;
+#[cfg(test)]
+mod any_input;
 mod app;
 mod backup;
 mod catalog;

@@ -41,7 +41,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 pub use error::{Error, Result};
-pub use variables::{Value, Variables};
+pub use variables::{Value, Variables, faulty_line};
 pub use workspace::workspace_root;
 
 /// The variable that every service falls back to.

@@ -134,15 +134,22 @@ fn unreadable(path: &Path, text: &str, error: dotenvy::Error) -> Error {
     match error {
         dotenvy::Error::Io(source) => Error::File { path, source },
         // The error's own text repeats the line.
-        dotenvy::Error::LineParse(line, _) => {
-            let line = text.lines().position(|other| other.trim() == line.trim());
-            Error::Line {
-                path,
-                line: line.map(|index| index + 1),
-            }
-        }
-        _ => Error::Line { path, line: None },
+        _ => Error::Line {
+            path,
+            line: Some(faulty_line(text)),
+        },
     }
+}
+
+/// The line, from 1, at which a `.env` that can't be read stops being `NAME=value`: where a value that goes over several
+/// begins.
+#[must_use]
+pub fn faulty_line(text: &str) -> usize {
+    let reads = |text: &str| dotenvy::from_read_iter(text.as_bytes()).all(|line| line.is_ok());
+    let ends = text.match_indices('\n').map(|(at, _)| at + 1);
+    let starts: Vec<_> = std::iter::once(0).chain(ends).collect();
+    let last = starts.iter().rposition(|start| reads(&text[..*start]));
+    last.map_or(1, |index| index + 1)
 }
 
 #[cfg(test)]

@@ -34,7 +34,7 @@ pub(crate) fn version(newest: Option<&str>, now: SystemTime) -> String {
             let count = newest
                 .and_then(|newest| newest.strip_prefix(&second)?.strip_prefix('-'))
                 .and_then(|count| u32::from_str_radix(count, 16).ok())
-                .map_or(0, |count| count + 1);
+                .map_or(0, |count| count.saturating_add(1));
             format!("{second}-{count:04x}")
         }
         Style::Dashed => format!("{year:04}-{month:02}-{day:02}-{time}"),

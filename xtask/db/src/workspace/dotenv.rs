@@ -87,25 +87,15 @@ impl Dotenv {
             return Err(fault(None, message.clone(), ""));
         }
         let variables = dotenvy::from_read_iter(self.text.as_bytes());
-        variables.collect::<Result<_, _>>().map_err(|error| {
+        variables.collect::<Result<_, _>>().map_err(|_| {
             // The error's own text repeats the line.
-            let number = match &error {
-                dotenvy::Error::LineParse(line, _) => {
-                    let mut lines = self.text.lines();
-                    lines
-                        .position(|l| l.trim() == line.trim())
-                        .map(|index| index + 1)
-                }
-                _ => None,
-            };
-            let place =
-                number.map_or_else(|| "a line".to_owned(), |number| format!("line {number}"));
+            let number = service_url::faulty_line(&self.text);
             let message = format!(
-                "failed to read `{}`: {place} is not NAME=value",
+                "failed to read `{}`: line {number} is not NAME=value",
                 self.path.display()
             );
             fault(
-                number,
+                Some(number),
                 message,
                 "put a value with spaces, quotes, $ or # in single quotes: NAME='value'",
             )
