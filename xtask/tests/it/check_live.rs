@@ -195,3 +195,30 @@ fn the_configured_database_is_only_read() {
     );
     assert_eq!(findings(&workspace, "check --live"), []);
 }
+
+#[test]
+fn a_role_that_may_only_read_looks_at_status_and_history_and_checks() {
+    let (mut workspace, database) = migrated();
+    let role = workspace.database("reader");
+    workspace.execute(
+        &database,
+        &format!(
+            "CREATE ROLE {role} LOGIN PASSWORD 'pw'; GRANT pg_read_all_data TO {role};
+             ALTER ROLE {role} SET default_transaction_read_only = on"
+        ),
+    );
+    let url = workspace.url(&database);
+    let (_, place) = url.rsplit_once('@').unwrap();
+    workspace.set(&variable("arc"), &format!("postgres://{role}:pw@{place}"));
+    workspace.db("status --exit-code").exits(0);
+    workspace
+        .db("history arc")
+        .exits(0)
+        .says("2026-01-02-000000_note");
+    assert_eq!(findings(&workspace, "check --live"), []);
+    workspace.execute(&database, "ALTER TABLE arc_items ADD by_hand int");
+    let (check, _, _, message) = only(&workspace, "check --live");
+    assert_eq!(check, "live-drift");
+    assert!(message.contains("by_hand"), "{message}");
+    workspace.execute("postgres", &format!("DROP ROLE {role}"));
+}

@@ -23,6 +23,7 @@ mod interrupted;
 mod links;
 mod main_job;
 mod names;
+mod odd_files;
 mod passwords;
 mod picture;
 mod plain_diesel;

@@ -1,6 +1,22 @@
 //! Names are names: whatever they look like in SQL.
 
-use crate::support::Workspace;
+use crate::scripts::psql;
+use crate::support::{PgPrograms, Run, Workspace, adopting, findings, only, quoted};
+
+/// What ends quotes, lines, comments and bodies, begins options, or has the 63 bytes that the server keeps.
+const HOSTILE: [&str; 11] = [
+    "a\"b",
+    "a'b",
+    "a\\b",
+    " a b ",
+    "a\nb",
+    "é\u{1f680}",
+    "a--b",
+    "$$a$$",
+    "-a",
+    "%s {} ${HOME} `a`; DROP",
+    "long_names_have_sixty_three_bytes_and_the_server_cuts_the_others",
+];
 
 #[test]
 fn hyphens_reserved_words_and_quotes_are_names_like_any_other() {
@@ -49,4 +65,78 @@ fn forty_services_work_at_once_with_bounded_connections() {
     assert_eq!(services.len(), 40);
     assert!(services.iter().all(|service| service["applied"] == 2));
     workspace.db("migrate --jobs 0").exits(2);
+}
+
+#[test]
+fn a_database_may_have_any_name() {
+    let mut workspace = Workspace::empty();
+    let own = workspace.database("");
+    let mut names = Vec::new();
+    for (number, hostile) in HOSTILE.iter().enumerate() {
+        // At most the 63 bytes that the server keeps, and of this test.
+        let mut hostile = (*hostile).to_owned();
+        while hostile.len() + own.len() > 63 {
+            hostile.pop();
+        }
+        let (service, name) = (format!("s{number}"), hostile + &own);
+        workspace.add(&service, &name);
+        workspace.migration(&service, "1_a", "CREATE TABLE a ();", "DROP TABLE a;");
+        names.push((service, name));
+    }
+    for line in [
+        "create",
+        "migrate",
+        "backup",
+        "protect s0",
+        "protect s0 --off",
+        "status --exit-code",
+    ] {
+        workspace.db(line).exits(0);
+    }
+    let script = workspace.db("create --sql").exits(0).stdout;
+    psql(&workspace, &workspace.admin_url(), &script, "UTF8").exits(0);
+    for (service, name) in &names {
+        assert_eq!(workspace.tables(name), "a", "{name:?}");
+        let name_said = format!("--yes={name}");
+        let mut drop = workspace.command(&["db", "drop", service, &name_said]);
+        Run::of(&mut drop, "drop").exits(0);
+        assert!(!workspace.exists(name), "{name:?}");
+    }
+}
+
+#[test]
+fn what_is_in_a_database_may_have_any_name() {
+    let workspace = adopting(&["arc"]);
+    let programs = PgPrograms::new(&workspace);
+    let arc = workspace.database("arc");
+    let (mut up, mut down) = (String::new(), String::new());
+    for name in HOSTILE {
+        let name = quoted(name);
+        up += &format!(
+            "CREATE SCHEMA {name};
+             CREATE TYPE {name}.{name} AS ENUM ('x');
+             CREATE TABLE {name}.t ({name} int CONSTRAINT {name} CHECK ({name} > 0), of {name}.{name});
+             CREATE INDEX {name} ON {name}.t ({name});
+             CREATE FUNCTION {name}.{name}() RETURNS int LANGUAGE sql AS 'SELECT 1';\n"
+        );
+        down += &format!("DROP SCHEMA {name} CASCADE;\n");
+    }
+    workspace.migration("arc", "2026-01-03-000000_hostile", &up, &down);
+    workspace.db("create").exits(0);
+    workspace.db("migrate").exits(0);
+    workspace.db("status --exit-code").exits(0);
+    assert_eq!(findings(&workspace, "check --live"), []);
+    workspace.execute(&arc, "DROP INDEX \"a'b\".\"a'b\"");
+    let (check, _, _, message) = only(&workspace, "check --live");
+    assert_eq!(check, "live-drift");
+    assert!(message.contains("a'b"), "{message}");
+    let before = programs.dump(&workspace.url(&arc), &[]);
+    workspace.db("backup arc").exits(0);
+    let backups = workspace.list("backups/arc");
+    workspace.db(&format!("drop arc --yes {arc}")).exits(0);
+    workspace
+        .db(&format!("restore arc {}", backups[0]))
+        .exits(0);
+    assert_eq!(programs.dump(&workspace.url(&arc), &[]), before);
+    workspace.db("revert arc").exits(0);
 }

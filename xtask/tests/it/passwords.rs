@@ -217,3 +217,62 @@ fn what_the_server_quotes_of_it_is_shown_and_kept_nowhere() {
     }
     drop_role(&workspace, "quoted");
 }
+
+/// The programs that the tool runs get a password only where they need it, and never as an argument.
+#[test]
+#[cfg(target_os = "linux")]
+fn only_the_programs_that_connect_are_given_it_and_none_as_an_argument() {
+    let (mut workspace, [url, _]) = with_password("programs");
+    workspace.unset("ARC_DATABASE_URL");
+    workspace.write(".env", &format!("ARC_DATABASE_URL='{url}'\n"));
+    workspace.set("LOCAL_POSTGRES_URL", &workspace.admin_url());
+    let (log, programs) = (workspace.path("programs.log"), workspace.path("programs"));
+    let path = std::env::var("PATH").unwrap();
+    for name in [
+        "git",
+        "cargo",
+        "docker",
+        "pg_config",
+        "pg_dump",
+        "pg_restore",
+        "psql",
+        "diesel",
+    ] {
+        workspace.write(
+            &format!("programs/{name}"),
+            &format!(
+                "#!/bin/sh\n{{ echo \"{name} was given: $*\"; env | sed 's/^/{name} has /'; }} >>'{}'\nPATH='{path}' exec {name} \"$@\"\n",
+                log.display()
+            ),
+        );
+        let program = programs.join(name);
+        let executable = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+        std::fs::set_permissions(program, executable).unwrap();
+    }
+    workspace.set("PATH", &format!("{}:{path}", programs.display()));
+    for line in [
+        "create",
+        "migrate",
+        "backup",
+        "psql arc -- -c SELECT(1)",
+        "check --live",
+    ] {
+        let run = workspace.db(line);
+        assert!(run.code < 2, "{line}: {run:?}");
+    }
+    let log = workspace.read("programs.log");
+    let secret: Vec<_> = log.lines().filter(|line| line.contains("cr3t")).collect();
+    assert!(!secret.is_empty(), "{log}");
+    for line in secret {
+        let (program, has) = line.split_once(' ').unwrap();
+        let connects = ["pg_dump", "psql"].contains(&program);
+        assert!(connects && has.starts_with("has PGPASSWORD="), "{line}");
+    }
+    let folder = format!("backups/arc/{}", workspace.list("backups/arc")[0]);
+    for file in workspace.list(&folder) {
+        let bytes = std::fs::read(workspace.path(&format!("{folder}/{file}"))).unwrap();
+        let text = String::from_utf8_lossy(&bytes);
+        assert!(!text.contains("cr3t"), "{file}");
+    }
+    drop_role(&workspace, "programs");
+}

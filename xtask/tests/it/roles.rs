@@ -362,3 +362,20 @@ fn what_an_administrators_script_makes_belongs_to_the_role() {
     workspace.db("status --exit-code").exits(0);
     workspace.db("revert arc").exits(0);
 }
+
+#[test]
+fn a_role_that_may_not_create_databases_is_told_who_can() {
+    let limited = Limited::with("NOCREATEDB");
+    let Limited { workspace, .. } = &limited;
+    workspace
+        .db("create")
+        .exits(4)
+        .says("the role may not create databases")
+        .says("cargo xtask db create arc --sql");
+    limited.given_rights().exits(0);
+    workspace.db("create").exits(0).says("exists");
+    workspace
+        .db("migrate")
+        .exits(0)
+        .says("applied 2 migrations");
+}

@@ -147,21 +147,32 @@ fn create_database(target: &Target<'_>) -> Result<bool> {
         Ident(&target.url.database),
         locale.unwrap_or_default()
     );
-    let mut tries = 0;
-    loop {
-        let Err(error) = server.execute(&sql) else {
-            return Ok(true);
-        };
-        match error.sqlstate.as_str() {
-            // The template is being copied by somebody else, or looked at.
-            "55006" if tries < 50 => {
-                tries += 1;
-                std::thread::sleep(Duration::from_millis(100));
-            }
-            _ if target.url.exists().unwrap_or(false) => return Ok(false),
-            _ => return Err(not_created(target, &error)),
+    match when_free(PAUSE, || server.execute(&sql)) {
+        Ok(()) => Ok(true),
+        Err(_) if target.url.exists().unwrap_or(false) => Ok(false),
+        Err(error) => Err(not_created(target, &error)),
+    }
+}
+
+/// How often a template that is in use is asked for again, and how long after.
+const AGAIN: usize = 50;
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// Creates from a template, and again while somebody else copies it or looks at it.
+///
+/// # Errors
+/// The server's; that the template is in use, only when it was asked for often enough.
+fn when_free(
+    pause: Duration,
+    mut create: impl FnMut() -> Result<(), SqlError>,
+) -> Result<(), SqlError> {
+    for _ in 0..AGAIN {
+        match create() {
+            Err(error) if error.sqlstate == "55006" => std::thread::sleep(pause),
+            created => return created,
         }
     }
+    create()
 }
 
 fn not_created(target: &Target<'_>, error: &SqlError) -> Failure {
@@ -179,5 +190,38 @@ fn not_created(target: &Target<'_>, error: &SqlError) -> Failure {
             target.service.name
         )),
         _ => failure,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// How a template answers that is in use so many times, and how often it was asked for.
+    fn asked(in_use: usize, then: &str) -> (Result<(), String>, usize) {
+        let mut asked = 0;
+        let created = when_free(Duration::ZERO, || {
+            asked += 1;
+            assert!(asked < 1000, "it is asked for without end");
+            let sqlstate = if asked <= in_use { "55006" } else { then };
+            match sqlstate {
+                "" => Ok(()),
+                sqlstate => Err(SqlError {
+                    sqlstate: sqlstate.to_owned(),
+                    ..SqlError::default()
+                }),
+            }
+        });
+        (created.map_err(|error| error.sqlstate), asked)
+    }
+
+    #[test]
+    fn a_template_that_is_in_use_is_asked_for_again_and_not_without_end() {
+        assert_eq!(asked(0, ""), (Ok(()), 1));
+        assert_eq!(asked(3, ""), (Ok(()), 4));
+        let in_use = Err("55006".to_owned());
+        assert_eq!(asked(usize::MAX, ""), (in_use, AGAIN + 1));
+        let denied = Err("42501".to_owned());
+        assert_eq!(asked(0, "42501"), (denied, 1));
     }
 }

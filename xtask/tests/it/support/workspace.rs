@@ -301,5 +301,6 @@ pub(crate) fn value(session: &mut PgConnection, query: &str) -> String {
 }
 
 fn toml_text(text: &str) -> String {
-    format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))
+    // JSON's strings are TOML's.
+    serde_json::Value::from(text).to_string()
 }
