@@ -26,7 +26,7 @@ fn a_standby_is_refused_by_name_and_the_help_leads_to_its_primary() {
             .exits(3)
             .says("takes no writes: it is a standby")
             .says("target_session_attrs=read-write")
-            .does_not_say(" --> ")
+            .does_not_say(".sql:")
             .does_not_say("SQLSTATE");
     }
     // As the help has it.
