@@ -175,6 +175,7 @@ fn a_lock_that_another_run_holds() {
             of_other("backend_start::timestamptz(0)"),
         ),
         ("process 4711", of_other("'process ' || pid")),
+        ("from 127.0.0.1", of_other("'from ' || host(client_addr)")),
     ];
     shows(workspace, ("locked", "migrate --lock-timeout 0", 5), &names);
 }
