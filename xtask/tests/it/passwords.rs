@@ -2,7 +2,7 @@
 
 use std::process::Stdio;
 
-use crate::support::{Workspace, encoded, quoted};
+use crate::support::{PgPrograms, Workspace, encoded, quoted};
 
 const PASSWORD: &str = "s3@:/%#? '\"cr3t";
 
@@ -227,7 +227,8 @@ fn only_the_programs_that_connect_are_given_it_and_none_as_an_argument() {
     workspace.write(".env", &format!("ARC_DATABASE_URL='{url}'\n"));
     workspace.set("LOCAL_POSTGRES_URL", &workspace.admin_url());
     let (log, programs) = (workspace.path("programs.log"), workspace.path("programs"));
-    let path = std::env::var("PATH").unwrap();
+    // Those of the server's version: what is too old is not run.
+    let path = PgPrograms::new(&workspace).path();
     for name in [
         "git",
         "cargo",
