@@ -1,5 +1,5 @@
 //! What CI does, as commands that a laptop runs too: which services a change can affect ([`Matrix`]), their tests on every
-//! PostgreSQL that they may meet ([`Test`]), all steps in order ([`Ci`]), and whether the tool's own tests notice a fault
+//! PostgreSQL that they may meet ([`Test`]), all steps in order ([`Ci`]), whether the tool's own tests notice a fault
 //! ([`Mutants`]), and whether the tool gets over one ([`Faults`]).
 
 #![warn(clippy::too_many_lines)]

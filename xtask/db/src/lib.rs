@@ -190,6 +190,10 @@ impl Completions {
                 .map_or_else(|failure| Report::from(vec![failure]), Report::data)
                 .print();
         }
+        Report::data(self.script(command, binary)).print()
+    }
+
+    fn script(&self, command: &clap::Command, binary: &'static str) -> String {
         let mut script = Vec::new();
         // Shells know a command by the name of its program.
         let mut command = command.clone().name(binary);
@@ -204,7 +208,7 @@ impl Completions {
             }
             _ => {}
         }
-        Report::data(script).print()
+        script
     }
 }
 
@@ -229,7 +233,21 @@ fn names(service: Option<&str>) -> Result<String, Failure> {
 mod tests {
     use clap::Args as _;
 
-    use super::{Args, HELP};
+    use super::{Args, Completions, HELP, Shell};
+
+    #[test]
+    fn completions_are_those_of_the_program() {
+        let command = clap::Command::new("cargo").bin_name("cargo");
+        for (shell, line) in [
+            (Shell::Bash, "_cargo__db() {"),
+            (Shell::Zsh, "#compdef cargo-db"),
+            (Shell::Fish, "complete -c cargo-db "),
+        ] {
+            let completions = Completions { shell, names: None };
+            let script = completions.script(&command, "cargo-db");
+            assert!(script.contains(line), "{shell}: {script}");
+        }
+    }
 
     #[test]
     fn every_verb_is_in_the_help_once() {

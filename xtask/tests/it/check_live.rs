@@ -170,6 +170,10 @@ fn another_services_database_a_missing_one_and_no_url() {
     workspace.execute(&database, "UPDATE db_ledger.owner SET service = 'cv'");
     let (check, service, _, message) = only(&workspace, "check --live");
     assert_eq!((check.as_str(), service.as_str()), ("live-owner", "arc"));
+    // Where the URL comes from is the first thing that one has to know.
+    workspace
+        .db("check --live")
+        .says("help: ARC_DATABASE_URL in the environment: postgres://");
     assert!(
         message.contains("belongs to service `cv`, not to service `arc`"),
         "{message}"

@@ -1,24 +1,18 @@
 //! A real standby: read, never written to.
 
-use crate::support::{Pair, Workspace};
+use crate::support::{OwnServer, Workspace};
 
 #[test]
 fn a_standby_is_refused_by_name_and_the_help_leads_to_its_primary() {
     let mut workspace = Workspace::with(&["arc"]);
-    let mut pair = Pair::primary(&workspace);
-    let [primary, standby] = pair.places();
+    let primary = OwnServer::start(&workspace, None).unwrap();
     let database = workspace.database("arc");
-    workspace.set(
-        "ARC_DATABASE_URL",
-        &format!("postgres://postgres@{primary}/{database}"),
-    );
+    workspace.set("ARC_DATABASE_URL", &primary.url(&database));
     workspace.db("create").exits(0);
     workspace.db("migrate --to 2026-01-01-000000").exits(0);
-    pair.follow();
-    workspace.set(
-        "ARC_DATABASE_URL",
-        &format!("postgres://postgres@{standby}/{database}"),
-    );
+    // Goes before its primary does.
+    let standby = primary.standby(&workspace);
+    workspace.set("ARC_DATABASE_URL", &standby.url(&database));
     workspace.db("status").exits(0).says("1 pending");
     for line in ["migrate", "protect arc"] {
         workspace
@@ -31,7 +25,9 @@ fn a_standby_is_refused_by_name_and_the_help_leads_to_its_primary() {
     }
     // As the help has it.
     let both = format!(
-        "postgres://postgres@{standby},{primary}/{database}?target_session_attrs=read-write"
+        "postgres://postgres@{},{}/{database}?target_session_attrs=read-write",
+        standby.place(),
+        primary.place()
     );
     workspace.set("ARC_DATABASE_URL", &both);
     workspace.db("migrate").exits(0).says("applied 1 migration");

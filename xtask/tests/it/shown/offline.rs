@@ -9,15 +9,7 @@ const SARIF_SCHEMA: &str = include_str!("sarif-schema-2.1.0.json");
 fn faulty() -> Files {
     let files = Files::with(&["arc", "cv", "user"]);
     // The root's, and those of a service without a database.
-    files.write("migrations/env.py", "from arc.models import Base\n");
-    files.write(
-        "alembic.ini",
-        "[alembic]\nsqlalchemy.url = %(DATABASE_URL)s\n",
-    );
-    files.write(
-        "diesel.toml",
-        "[migrations_directory]\ndir = \"migrations\"\n",
-    );
+    files.share_migrations();
     files.add_stateless("ai", "\n[dependencies]\ndiesel = \"2\"\n");
     files.write("services/ai/migrations/1_x/up.sql", "CREATE TABLE x ();\n");
     files.write("services/ai/diesel.toml", "");

@@ -61,21 +61,26 @@ impl Files {
         files
     }
 
-    /// The layout that this project exists for.
-    pub(crate) fn accident() -> Self {
-        let files = Self::with(&["arc", "cv"]);
-        files.write("migrations/env.py", "from arc.models import Base\r\n");
-        files.write("migrations/versions/0001_create.py", "revision = '0001'\n");
-        std::os::unix::fs::symlink("versions/0001_create.py", files.path("migrations/latest"))
-            .unwrap();
-        files.write(
+    /// Migrations of the root, and what configures them: Alembic's and Diesel's.
+    pub(crate) fn share_migrations(&self) {
+        self.write("migrations/env.py", "from arc.models import Base\r\n");
+        self.write(
             "alembic.ini",
             "[alembic]\nsqlalchemy.url = %(DATABASE_URL)s\n",
         );
-        files.write(
+        self.write(
             "diesel.toml",
             "[migrations_directory]\ndir = \"migrations\"\n",
         );
+    }
+
+    /// The layout that this project exists for.
+    pub(crate) fn accident() -> Self {
+        let files = Self::with(&["arc", "cv"]);
+        files.share_migrations();
+        files.write("migrations/versions/0001_create.py", "revision = '0001'\n");
+        std::os::unix::fs::symlink("versions/0001_create.py", files.path("migrations/latest"))
+            .unwrap();
         files.add_stateless("ai", "");
         files.write("services/ai/migrations/1_x/up.sql", "CREATE TABLE x ();\n");
         files.write("services/ai/diesel.toml", "");

@@ -18,7 +18,6 @@ mod run;
 mod screen;
 mod small_disk;
 mod snapshot;
-mod standby;
 mod tls;
 mod workspace;
 
@@ -42,7 +41,6 @@ pub(crate) use run::{Run, commands};
 pub(crate) use screen::Screen;
 pub(crate) use small_disk::SmallDisk;
 pub(crate) use snapshot::{snapshot, snapshot_text, snapshot_with};
-pub(crate) use standby::Pair;
 pub(crate) use tls::TlsFront;
 pub(crate) use workspace::{Workspace, value};
 

@@ -38,6 +38,13 @@ autovacuum = off
 END
 ";
 
+/// As a standby, with what the primary has by now.
+const FOLLOW: &str = "set -e
+umask 077
+mkdir '{folder}'
+'{bin}/pg_basebackup' -h 127.0.0.1 -p {primary} -U postgres -D '{folder}/data' -R -c fast --no-sync >'{folder}/log' 2>&1
+";
+
 const START: &str =
     "timeout 3600 '{bin}/postgres' -D '{folder}/data' -p {port} </dev/null >>'{folder}/log' 2>&1 &
 ";
@@ -51,7 +58,7 @@ const REMOVE: &str = "rm -rf '{folder}'
 ";
 
 /// Has the test server run a script as the user that it runs as. `{bin}` is the folder of its programs.
-pub(super) fn run_there(admin: &mut PgConnection, script: &str) -> QueryResult<()> {
+fn run_there(admin: &mut PgConnection, script: &str) -> QueryResult<()> {
     let bin = value(admin, "SELECT setting FROM pg_config WHERE name = 'BINDIR'");
     let script = script.replace("{bin}", &bin);
     let lines = format!("string_to_table($script${script}$script$, chr(10))");
@@ -66,13 +73,28 @@ impl OwnServer {
     /// # Errors
     /// The test server can't make a folder there.
     pub(crate) fn start(workspace: &Workspace, disk: Option<SmallDisk>) -> QueryResult<Self> {
+        Self::made_by(INIT, workspace, "own", disk)
+    }
+
+    /// Starts a standby that has what this one has by now, and follows it.
+    pub(crate) fn standby(&self, workspace: &Workspace) -> Self {
+        let follow = FOLLOW.replace("{primary}", &self.port.to_string());
+        Self::made_by(&follow, workspace, "standby", None).unwrap()
+    }
+
+    fn made_by(
+        init: &str,
+        workspace: &Workspace,
+        name: &str,
+        disk: Option<SmallDisk>,
+    ) -> QueryResult<Self> {
         let mut admin = workspace.admin();
         // Of the test server itself: in a container, not what is published of it.
         let host = value(&mut admin, "host(inet_server_addr())");
         let free = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = free.local_addr().unwrap().port();
         let parent = disk.as_ref().map_or("/tmp".as_ref(), SmallDisk::path);
-        let folder = parent.join(workspace.database("own"));
+        let folder = parent.join(workspace.database(name));
         let mut server = Self {
             admin,
             host,
@@ -80,16 +102,20 @@ impl OwnServer {
             folder: folder.to_str().unwrap().to_owned(),
             disk,
         };
-        server.run(INIT)?;
+        server.run(init)?;
         drop(free);
         server.start_again();
         Ok(server)
     }
 
+    /// Its host and port.
+    pub(crate) fn place(&self) -> String {
+        format!("{}:{}", self.host, self.port)
+    }
+
     /// The superuser's URL of one of its databases.
     pub(crate) fn url(&self, database: &str) -> String {
-        let Self { host, port, .. } = self;
-        format!("postgres://postgres@{host}:{port}/{database}")
+        format!("postgres://postgres@{}/{database}", self.place())
     }
 
     /// Leaves no more than so many bytes on its disk, until the file that is given is removed.
