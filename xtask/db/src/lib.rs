@@ -183,7 +183,7 @@ pub struct Completions {
 impl Completions {
     /// Prints the completions of `command`, whose program is called `binary`.
     #[must_use]
-    pub fn print(&self, command: &clap::Command, binary: &'static str) -> ExitCode {
+    pub fn print(&self, command: &clap::Command, binary: &str) -> ExitCode {
         if let Some(service) = &self.names {
             let names = names(service.as_deref());
             return names
@@ -193,11 +193,9 @@ impl Completions {
         Report::data(self.script(command, binary)).print()
     }
 
-    fn script(&self, command: &clap::Command, binary: &'static str) -> String {
+    fn script(&self, command: &clap::Command, binary: &str) -> String {
         let mut script = Vec::new();
-        // Shells know a command by the name of its program.
-        let mut command = command.clone().name(binary);
-        clap_complete::generate(self.shell, &mut command, binary, &mut script);
+        clap_complete::generate(self.shell, &mut command.clone(), binary, &mut script);
         let mut script = String::from_utf8_lossy(&script).into_owned();
         match self.shell {
             Shell::Bash => script.push_str(include_str!("completions.bash")),
