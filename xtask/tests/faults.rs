@@ -1,4 +1,4 @@
-//! Rounds of faults, which `cargo xtask faults` builds and runs: ROUNDS, SEED, AT ONCE, and the kinds.
+//! Rounds of faults, which `cargo xtask faults` builds and runs: ROUNDS, SEED and the kinds.
 
 #[path = "it/support/mod.rs"]
 #[allow(dead_code, unreachable_pub, unused_imports)]

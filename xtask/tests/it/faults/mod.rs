@@ -13,7 +13,7 @@ mod world;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use crate::support::{Random, repository};
+use crate::support::Random;
 
 /// One round, from a seed; whether its fault met a run that was at work.
 type Round = Box<dyn FnMut(&mut Random) -> bool>;
@@ -173,7 +173,7 @@ fn a_killed_fix_loses_nothing() {
 
 #[test]
 fn every_kind_is_in_the_document() {
-    let path = repository().join("docs/reliability.md");
+    let path = crate::support::repository().join("docs/reliability.md");
     let text = std::fs::read_to_string(path).unwrap();
     for Kind { name, .. } in &KINDS {
         assert!(text.contains(&format!("\n| `{name}`: ")), "{name}");

@@ -193,8 +193,17 @@ impl World {
     }
 
     pub(super) fn session(&self, service: &str) -> PgConnection {
-        let database = self.workspace.database(service);
-        PgConnection::establish(&(self.url)(&database)).unwrap()
+        let url = (self.url)(&self.workspace.database(service));
+        // The server may be at the two renames of a restore that was killed: in one transaction, which it ends.
+        for _ in 0..100 {
+            match PgConnection::establish(&url) {
+                Err(error) if error.to_string().contains("just been dropped or renamed") => {
+                    std::thread::sleep(Duration::from_millis(50));
+                }
+                session => return session.unwrap(),
+            }
+        }
+        PgConnection::establish(&url).unwrap()
     }
 
     pub(super) fn admin(&self) -> PgConnection {
