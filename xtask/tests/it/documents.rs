@@ -1,11 +1,33 @@
 //! The documents show what is so: their commands are run, and say what stands there.
 
+mod commands;
+mod guides;
+
 use diesel::connection::SimpleConnection as _;
 
 use crate::support::{
     PRINT, Section, Workspace, adopting, diesel_program, on_throwaway, repository, sections,
     variable,
 };
+
+/// A test for each document whose blocks are run: all of them, or it fails.
+macro_rules! run_whole {
+    ($($test:ident: $document:literal => $run:path,)*) => {
+        const RUN_WHOLE: &[&str] = &[$($document),*];
+        $(#[test]
+        fn $test() {
+            for section in sections($document) {
+                $run(section);
+            }
+        })*
+    };
+}
+
+run_whole! {
+    adopting_a_running_database: "docs/adopting.md" => adopting_section,
+    the_first_run: "docs/first-run.md" => guides::first_run,
+    when_something_went_wrong: "docs/when-something-went-wrong.md" => when_something_went_wrong_section,
+}
 
 /// The services' URLs are in `.env`, as in the documents.
 fn in_file(workspace: &mut Workspace, services: &[&str]) {
@@ -133,20 +155,17 @@ fn protected(mut section: Section) {
     section.ends();
 }
 
-#[test]
-fn when_something_went_wrong() {
-    for section in sections("docs/when-something-went-wrong.md") {
-        match section.name() {
-            "A migration failed" => failed(section),
-            "A revert or a redo failed half way" => half_way(section),
-            "The connection was lost" => lost(section),
-            "An interrupted migration without a transaction can't run again" => {
-                interrupted(section);
-            }
-            "A database was dropped, or rows are gone" => dropped(section),
-            "It must not happen in production" => protected(section),
-            other => panic!("nobody runs the commands of `{other}`"),
+fn when_something_went_wrong_section(section: Section) {
+    match section.name() {
+        "A migration failed" => failed(section),
+        "A revert or a redo failed half way" => half_way(section),
+        "The connection was lost" => lost(section),
+        "An interrupted migration without a transaction can't run again" => {
+            interrupted(section);
         }
+        "A database was dropped, or rows are gone" => dropped(section),
+        "It must not happen in production" => protected(section),
+        other => panic!("nobody runs the commands of `{other}`"),
     }
 }
 
@@ -249,16 +268,13 @@ fn refused(mut section: Section) {
     section.ends();
 }
 
-#[test]
-fn adopting_a_running_database() {
-    for section in sections("docs/adopting.md") {
-        match section.name() {
-            "Coming from Alembic" => alembic(section),
-            "Coming from plain Diesel" => plain_diesel(section),
-            "Coming from sqlx, Flyway or hand-made SQL" => sqlx(section),
-            "When `baseline` refuses" => refused(section),
-            other => panic!("nobody runs the commands of `{other}`"),
-        }
+fn adopting_section(section: Section) {
+    match section.name() {
+        "Coming from Alembic" => alembic(section),
+        "Coming from plain Diesel" => plain_diesel(section),
+        "Coming from sqlx, Flyway or hand-made SQL" => sqlx(section),
+        "When `baseline` refuses" => refused(section),
+        other => panic!("nobody runs the commands of `{other}`"),
     }
 }
 

@@ -251,6 +251,31 @@ fn ci_runs_the_test_command_of_the_readme() {
     }
 }
 
+/// A blank line within a table ends it, and the rest is shown as it is typed.
+#[test]
+fn every_table_is_whole() {
+    for (path, text) in documents() {
+        let cells = |row: &str| row.replace("\\|", "").matches('|').count();
+        let lines: Vec<_> = text.lines().collect();
+        let mut tables = 0;
+        for (index, line) in lines.iter().enumerate() {
+            if !line.starts_with('|') {
+                continue;
+            }
+            let place = format!("{path}:{}: {line}", index + 1);
+            let before = index.checked_sub(1).map_or("", |it| lines[it]);
+            if before.starts_with('|') {
+                assert_eq!(cells(before), cells(line), "{place}");
+            } else {
+                tables += 1;
+                assert_eq!(before, "", "{place}");
+                assert!(lines[index + 1].starts_with("|---"), "no heading: {place}");
+            }
+        }
+        assert_eq!(text.matches("\n|---").count(), tables, "{path}");
+    }
+}
+
 #[test]
 fn the_readme_is_short_and_leads_to_every_document() {
     let readme = readme();

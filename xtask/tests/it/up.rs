@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use crate::support::Workspace;
 
 /// Removes the server even when the test fails.
-struct Up(Workspace);
+pub(crate) struct Up(pub(crate) Workspace);
 
 impl Drop for Up {
     fn drop(&mut self) {

@@ -4,5 +4,6 @@ mod database;
 mod dev;
 mod machine;
 mod process;
+mod readme;
 mod server;
 mod settings;

@@ -96,3 +96,19 @@ fn faults_in_the_settings_are_told_as_db_does() {
         .says("service `mail` does not say whether it has a database")
         .says("db = false");
 }
+
+/// The first command of docs/ci.md.
+#[test]
+fn of_a_branch_as_the_document_has_it() {
+    let line = "matrix --changed origin/main";
+    let document = std::fs::read_to_string(crate::support::repository().join("docs/ci.md"));
+    assert!(
+        document
+            .unwrap()
+            .contains(&format!("$ cargo xtask {line} "))
+    );
+    let repository = Repository::new();
+    repository.git(&["update-ref", "refs/remotes/origin/main", "main"]);
+    repository.append("services/cv/src/lib.rs", "// New.\n");
+    repository.run(line).exits(0).says("cv").does_not_say("arc");
+}

@@ -10,10 +10,66 @@ pub(crate) struct Section {
     names: Vec<(String, String)>,
 }
 
+/// A command that a document shows.
+pub(crate) struct Shown {
+    pub(crate) line: usize,
+    pub(crate) text: String,
+    /// In a block of its own, and not between the words of a sentence.
+    pub(crate) is_block: bool,
+}
+
+/// Every line of a document's `sh` and `console` blocks that is typed, and everything in backquotes.
+pub(crate) fn shown(path: &str) -> Vec<Shown> {
+    let text = std::fs::read_to_string(repository().join(path)).unwrap();
+    let mut shown = Vec::new();
+    let mut prose = String::new();
+    let mut block = None;
+    for (line, number) in text.lines().zip(1..) {
+        let trimmed = line.trim_start();
+        if let Some(language) = trimmed.strip_prefix("```") {
+            block = block.is_none().then(|| language.trim().to_owned());
+        } else if let Some(language) = &block {
+            let typed = match language.as_str() {
+                "console" => trimmed.strip_prefix("$ "),
+                "sh" | "bash" | "shell" => Some(trimmed),
+                _ => None,
+            };
+            // What a line says of itself is not typed.
+            let typed = typed.map(|it| it.split("  #").next().unwrap().trim());
+            shown.extend(typed.filter(|it| !it.is_empty()).map(|typed| Shown {
+                line: number,
+                text: typed.to_owned(),
+                is_block: true,
+            }));
+        } else {
+            prose += line;
+        }
+        prose.push('\n');
+    }
+    assert_eq!(
+        prose.matches('`').count() % 2,
+        0,
+        "{path}: a backquote is alone"
+    );
+    let mut line = 1;
+    for (index, piece) in prose.split('`').enumerate() {
+        if index % 2 == 1 {
+            shown.push(Shown {
+                line,
+                text: piece.split_whitespace().collect::<Vec<_>>().join(" "),
+                is_block: false,
+            });
+        }
+        line += piece.matches('\n').count();
+    }
+    shown
+}
+
 /// The sections of a document in which commands are shown, by their headings.
 pub(crate) fn sections(path: &str) -> Vec<Section> {
     let text = std::fs::read_to_string(repository().join(path)).unwrap();
-    let sections = text.split("\n## ").skip(1).map(|section| {
+    let text = text.strip_prefix("# ").expect("a title");
+    let sections = text.split("\n## ").map(|section| {
         let (name, body) = section.split_once('\n').unwrap();
         Section {
             name: name.to_owned(),
@@ -56,6 +112,17 @@ impl Section {
 
     /// Runs the next command, and holds what it says against the document.
     pub(crate) fn run(&mut self, workspace: &Workspace, services: &[&str], code: i32) -> Run {
+        self.run_and_learn(workspace, services, code, |_| None)
+    }
+
+    /// As [`run`](Self::run), where only the run itself tells what stands for what the document shows.
+    pub(crate) fn run_and_learn(
+        &mut self,
+        workspace: &Workspace,
+        services: &[&str],
+        code: i32,
+        learn: impl Fn(&Run) -> Option<(String, String)>,
+    ) -> Run {
         let (command, shown) = self.commands.remove(0);
         let line = command.strip_prefix("cargo xtask db ").unwrap();
         let mut line = line.to_owned();
@@ -63,10 +130,12 @@ impl Section {
             line = line.replace(&shown, &real);
         }
         let run = workspace.db(&line).exits(code);
-        // What a terminal overwrites.
+        self.names.extend(learn(&run));
+        // What a terminal overwrites, and which server a machine has.
         let progress = |line: &&str| {
             let said = |service: &&str| line.starts_with(&format!("{service}: "));
-            !services.iter().any(said)
+            let is_of_the_machine = line.starts_with("local-postgres: using ");
+            !services.iter().any(said) && !line.contains(": applying ") && !is_of_the_machine
         };
         let stdout: Vec<_> = run.stdout.lines().collect();
         let stderr: Vec<_> = run.stderr.lines().filter(progress).collect();

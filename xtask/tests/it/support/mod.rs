@@ -27,7 +27,7 @@ pub(crate) use breaking::{Breaking, Fault, How, Phase};
 #[cfg(target_os = "linux")]
 pub(crate) use calls::Calls;
 pub(crate) use diesel::{diesel_program, target};
-pub(crate) use document::{Section, sections};
+pub(crate) use document::{Section, Shown, sections, shown};
 pub(crate) use files::{Files, Place};
 pub(crate) use findings::{Seen, adopting, findings, on_throwaway, only, superuser};
 pub(crate) use folder::Folder;
