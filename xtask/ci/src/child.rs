@@ -2,7 +2,7 @@
 
 use std::io::{Read as _, Write as _};
 use std::path::Path;
-use std::process::{Command, ExitStatus, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 
 use anyhow::{Context as _, bail};
 
@@ -54,12 +54,25 @@ pub(crate) fn answer(command: &mut Command) -> anyhow::Result<String> {
 /// # Errors
 /// It can't be run.
 pub(crate) fn both(command: &mut Command, show: bool) -> anyhow::Result<(ExitStatus, String)> {
+    both_of(command, show, |_| ())
+}
+
+/// The same, and calls `started` with the program once it runs.
+///
+/// # Errors
+/// It can't be run.
+pub(crate) fn both_of(
+    command: &mut Command,
+    show: bool,
+    started: impl FnOnce(&Child),
+) -> anyhow::Result<(ExitStatus, String)> {
     let shown = shown(command);
     let failed = || format!("failed to run `{shown}`");
     let (mut reader, writer) = std::io::pipe().with_context(failed)?;
     command.stdout(writer.try_clone().with_context(failed)?);
     command.stderr(writer);
     let mut child = command.spawn().with_context(failed)?;
+    started(&child);
     // The command holds our ends of the pipe, which must close for it to end.
     command.stdout(Stdio::null()).stderr(Stdio::null());
     let (mut text, mut buffer) = (Vec::new(), [0; 8192]);

@@ -5,7 +5,9 @@ mod patch;
 mod tree;
 
 use std::fmt;
+use std::num::NonZero;
 use std::str::FromStr;
+use std::time::Duration;
 
 use anyhow::bail;
 
@@ -29,6 +31,9 @@ pub struct Args {
     /// Only part K of N, from 0, such as `0/4`
     #[arg(long, value_name = "K/N")]
     shard: Option<Shard>,
+    /// How long the tests may take [default: five times what they take without a fault, for patches and a minute]
+    #[arg(long, value_name = "SECONDS")]
+    timeout: Option<NonZero<u32>>,
     /// Only list the patches, with what each would cost
     #[arg(long)]
     list: bool,
@@ -89,7 +94,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Outcome> {
     }
     let tried = match chosen.is_empty() {
         true => Vec::new(),
-        false => try_all(&Tree::of(&root)?, chosen)?,
+        false => try_all(&mut Tree::of(&root)?, chosen, args.timeout)?,
     };
     let mut all_noticed = finish(&tried)?;
     if !args.patches {
@@ -102,13 +107,22 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Outcome> {
 }
 
 /// Tries one patch after the other. First their tests without any: a test that fails anyway notices nothing.
-fn try_all(tree: &Tree, patches: Vec<Patch>) -> anyhow::Result<Vec<Tried>> {
+fn try_all(
+    tree: &mut Tree,
+    patches: Vec<Patch>,
+    timeout: Option<NonZero<u32>>,
+) -> anyhow::Result<Vec<Tried>> {
     let mut tests: Vec<_> = patches.iter().flat_map(|patch| &patch.tests).collect();
     tests.sort();
     tests.dedup();
     eprintln!("== without a fault: {} tests", tests.len());
     match tree.test(&tests)? {
-        Verdict::Survived => {}
+        // As cargo-mutants has it, by its default factor; a minute more, since these few tests may have to start a server.
+        Verdict::Survived(spent) => tree.limit(match timeout {
+            Some(seconds) => Duration::from_secs(seconds.get().into()),
+            None => 5 * spent + Duration::from_secs(60),
+        }),
+        Verdict::TimedOut => bail!("the tests do not end"),
         Verdict::Noticed(output) | Verdict::DoesNotBuild(output) => bail!(
             "the tests fail without a fault planted\n{}",
             output.trim_end()
@@ -139,7 +153,7 @@ fn finish(tried: &[Tried]) -> anyhow::Result<bool> {
         let title = format!("{} {}", patch.name, verdict.shown());
         match verdict {
             Verdict::Noticed(_) => {}
-            Verdict::Survived => github::annotate(&title, &patch.cost),
+            Verdict::Survived(_) | Verdict::TimedOut => github::annotate(&title, &patch.cost),
             Verdict::DoesNotBuild(output) => {
                 eprintln!("\n---- {title} ----\n{}", output.trim_end());
                 github::annotate(&title, output);

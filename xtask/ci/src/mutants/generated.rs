@@ -41,6 +41,9 @@ pub(super) fn run(root: &Path, args: &Args, base: Option<&Base>) -> anyhow::Resu
     if let Some(shard) = args.shard {
         cargo.args(["--shard", &shard.to_string()]);
     }
+    if let Some(seconds) = args.timeout {
+        cargo.args(["--timeout", &seconds.to_string()]);
+    }
     for source in sources {
         cargo.args(["--file", source]);
     }

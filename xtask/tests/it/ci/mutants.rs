@@ -104,6 +104,26 @@ fn what_survives_is_told_and_nothing_of_it_stays() {
         .says("the tests fail without a fault planted");
 }
 
+/// A fault for which a test waits without end is not one that the test notices.
+#[test]
+fn a_test_that_does_not_end_is_told() {
+    let repository = with_faults();
+    repository.edit(
+        &format!("{PATCHES}/noticed.patch"),
+        "true || name == \"arc\"",
+        "loop { std::thread::park(); } #[allow(unreachable_code)] { name == \"arc\" }",
+    );
+    let line =
+        format!("mutants --patches --timeout 2 {PATCHES}/noticed.patch {PATCHES}/unit.patch");
+    repository
+        .run(&line)
+        .exits(1)
+        .says("noticed  TIMED OUT")
+        .says("unit     noticed")
+        .says("1 of 2 faults noticed");
+    repository.run("mutants --timeout 0").exits(2);
+}
+
 #[test]
 fn patches_are_chosen_by_what_has_changed() {
     let repository = with_faults();
@@ -141,7 +161,7 @@ fn cargo_mutants_is_run_where_it_is_installed() {
         std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
         repository.append("xtask/db/src/lib.rs", "// More.\n");
         let first = format!("{}:{path}", repository.path("bin").display());
-        let line = "mutants --in-diff main --shard 1/8 xtask/db/src/main.rs";
+        let line = "mutants --in-diff main --shard 1/8 --timeout 90 xtask/db/src/main.rs";
         repository
             .run_with(line, &[("PATH", &first)])
             .exits(expected);
@@ -149,7 +169,7 @@ fn cargo_mutants_is_run_where_it_is_installed() {
         assert!(
             called.starts_with(
                 "mutants --package workspace-db --test-package workspace-db --test-package xtask \
-                 --output target/mutants --shard 1/8 --file xtask/db/src/main.rs --in-diff "
+                 --output target/mutants --shard 1/8 --timeout 90 --file xtask/db/src/main.rs --in-diff "
             ),
             "{called}"
         );
@@ -163,8 +183,8 @@ fn ctrl_c_leaves_no_copy_of_the_tree() {
     let repository = with_faults();
     let temporary = repository.path("temporary");
     std::fs::create_dir(&temporary).unwrap();
-    // A cargo that is at work until it is told to stop.
-    let cargo = "#!/bin/sh\necho >\"$TMPDIR/../at-work\"\nexec sleep 60\n";
+    // A cargo whose test is at work until it is told to stop.
+    let cargo = "#!/bin/sh\ncd \"$TMPDIR/..\"\ntrap 'kill $!; echo >told; exit' TERM\nsleep 60 &\necho >at-work\nwait\n";
     repository.write("bin/cargo", cargo);
     let mode = std::fs::Permissions::from_mode(0o755);
     std::fs::set_permissions(repository.path("bin/cargo"), mode).unwrap();
@@ -180,10 +200,18 @@ fn ctrl_c_leaves_no_copy_of_the_tree() {
     let at_work = repository.path("at-work");
     wait_until(&mut child, || at_work.exists());
     assert_eq!(repository.git(&["worktree", "list"]).lines().count(), 2);
+    // As a terminal does, with all that is in the foreground.
     let group = format!("-{}", child.id());
     let mut kill = std::process::Command::new("kill");
     Run::of(kill.args(["-INT", "--", &group]), "kill").exits(0);
     assert_eq!(child.wait().unwrap().code(), Some(130));
     assert_eq!(repository.git(&["worktree", "list"]).lines().count(), 1);
     assert_eq!(std::fs::read_dir(&temporary).unwrap().count(), 0);
+    // Cargo is not in the group of the terminal, and is told nevertheless.
+    let told = repository.path("told");
+    let is_told = || told.exists();
+    assert!((0..600).any(|_| is_told() || {
+        std::thread::sleep(std::time::Duration::from_millis(50));
+        false
+    }));
 }
