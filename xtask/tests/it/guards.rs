@@ -1,6 +1,6 @@
 //! What may not be written to is refused, before anything is written.
 
-use crate::support::{Pooler, Workspace, adopting};
+use crate::support::{Pooler, Run, Workspace, adopting, quoted};
 
 /// How many relations of ours or Diesel's a database has: none when nothing was written.
 const WRITTEN: &str = "SELECT count(*) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace \
@@ -186,7 +186,7 @@ fn somebody_elses_tables_are_refused_until_they_are_made_the_baseline() {
 
 #[test]
 fn a_foreign_history_is_refused_and_its_service_named() {
-    let mut workspace = Workspace::with(&["arc", "cv"]);
+    let mut workspace = Workspace::with(&["arc", "cv", "user"]);
     workspace.migration(
         "cv",
         "2026-03-01-000000_only_cv",
@@ -205,7 +205,22 @@ fn a_foreign_history_is_refused_and_its_service_named() {
         .db("migrate arc")
         .exits(6)
         .says("20260301000000")
-        .says("1 of them in the folder of service `cv`");
+        .says("1 of them in the folder of service `cv`")
+        .does_not_say("0 of them");
+    // One that is in no folder, of a database that nobody owns.
+    workspace.execute(
+        &plain,
+        "UPDATE __diesel_schema_migrations SET version = '20250301000000' WHERE version = '20260301000000'",
+    );
+    workspace
+        .db("migrate arc")
+        .exits(6)
+        .says("another project's database")
+        .does_not_say("this checkout is older");
+    workspace.execute(
+        &plain,
+        "UPDATE __diesel_schema_migrations SET version = '20260301000000' WHERE version = '20250301000000'",
+    );
     // Versions that fit both prove nothing.
     workspace.execute(
         &plain,
@@ -261,6 +276,15 @@ fn an_edited_migration_is_refused_until_acknowledged() {
         .db("status --exit-code")
         .exits(1)
         .says("edited: 20260101000000");
+    // Who only looks is let in.
+    workspace
+        .db("history arc")
+        .exits(0)
+        .says("2026-01-01-000000_create");
+    let command = ["db", "psql", "arc", "--", "-XAtc", "SELECT 'let in'"];
+    Run::of(&mut workspace.command(&command), "db psql arc")
+        .exits(0)
+        .says("let in");
     workspace.db("migrate --accept-edited").exits(0);
     workspace.db("migrate").exits(0);
     workspace.db("history arc").exits(0).says("accept");
@@ -352,6 +376,53 @@ fn a_database_with_types_or_functions_is_not_empty() {
         workspace.execute(&arc, drop);
     }
     workspace.db("migrate").exits(0);
+}
+
+#[test]
+fn of_many_objects_that_nobody_explains_five_are_named() {
+    let workspace = Workspace::with(&["arc"]);
+    let arc = workspace.database("arc");
+    workspace.create_database(&arc);
+    for count in 1..=7 {
+        workspace.execute(&arc, &format!("CREATE TABLE t{count} ()"));
+        let run = workspace.db("migrate").exits(6);
+        let named: Vec<_> = (1..=count.min(5)).map(|n| format!("`t{n}`")).collect();
+        let more = if count > 5 { ", …" } else { "" };
+        run.says(&format!("says whose: {}{more}\n", named.join(", ")));
+    }
+}
+
+/// Of another schema's, which the role may not use, it is said only where the service has none of its own.
+#[test]
+fn a_history_of_others_beside_the_own_one_is_no_reason_to_refuse() {
+    let mut workspace = Workspace::with(&["arc"]);
+    let arc = workspace.database("arc");
+    let role = workspace.database("limited");
+    workspace.db("create").exits(0);
+    workspace.db("migrate --to 20260101000000").exits(0);
+    let owned = quoted(&role);
+    workspace.execute(
+        &arc,
+        &format!(
+            "CREATE ROLE {owned} LOGIN PASSWORD 'x';
+             CREATE SCHEMA elsewhere;
+             CREATE TABLE elsewhere.__diesel_schema_migrations (version varchar(50) PRIMARY KEY, run_on timestamp);
+             GRANT USAGE ON SCHEMA db_ledger TO {owned};
+             GRANT ALL ON ALL TABLES IN SCHEMA db_ledger TO {owned};
+             GRANT ALL ON ALL SEQUENCES IN SCHEMA db_ledger TO {owned};
+             GRANT ALL ON SCHEMA public TO {owned};
+             GRANT ALL ON ALL TABLES IN SCHEMA public TO {owned};
+             ALTER TABLE arc_items OWNER TO {owned}"
+        ),
+    );
+    let url = workspace.get("ARC_DATABASE_URL");
+    let place = url.rsplit_once('@').unwrap().1.to_owned();
+    workspace.set("ARC_DATABASE_URL", &format!("postgres://{role}:x@{place}"));
+    workspace.db("migrate").exits(0).says("applied 1 migration");
+    workspace.execute_each(&[
+        format!("DROP DATABASE {} WITH (FORCE)", quoted(&arc)),
+        format!("DROP ROLE {owned}"),
+    ]);
 }
 
 #[test]
