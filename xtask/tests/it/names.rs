@@ -1,7 +1,9 @@
 //! Names are names: whatever they look like in SQL.
 
 use crate::scripts::psql;
-use crate::support::{PgPrograms, Run, Workspace, adopting, findings, only, quoted};
+use crate::support::{
+    PgPrograms, Run, Workspace, adopting, encoded, findings, only, quoted, variable,
+};
 
 /// What ends quotes, lines, comments and bodies, begins options, or has the 63 bytes that the server keeps.
 const HOSTILE: [&str; 11] = [
@@ -67,6 +69,15 @@ fn forty_services_work_at_once_with_bounded_connections() {
     workspace.db("migrate --jobs 0").exits(2);
 }
 
+/// At most the 63 bytes that the server keeps, and of this test.
+fn of_this_test(hostile: &str, own: &str) -> String {
+    let mut name = hostile.to_owned();
+    while name.len() + own.len() > 63 {
+        name.pop();
+    }
+    name + own
+}
+
 #[test]
 fn a_database_may_have_any_name() {
     let mut workspace = Workspace::empty();
@@ -75,12 +86,7 @@ fn a_database_may_have_any_name() {
     // A URL drops a line break that is written as it is.
     let hostile = HOSTILE.iter().filter(|name| !name.contains('\n'));
     for (number, hostile) in hostile.enumerate() {
-        // At most the 63 bytes that the server keeps, and of this test.
-        let mut hostile = (*hostile).to_owned();
-        while hostile.len() + own.len() > 63 {
-            hostile.pop();
-        }
-        let (service, name) = (format!("s{number}"), hostile + &own);
+        let (service, name) = (format!("s{number}"), of_this_test(hostile, &own));
         workspace.add(&service, &name);
         workspace.migration(&service, "1_a", "CREATE TABLE a ();", "DROP TABLE a;");
         names.push((service, name));
@@ -103,6 +109,51 @@ fn a_database_may_have_any_name() {
         let mut drop = workspace.command(&["db", "drop", service, &name_said]);
         Run::of(&mut drop, "drop").exits(0);
         assert!(!workspace.exists(name), "{name:?}");
+    }
+}
+
+#[test]
+fn a_role_may_have_any_name() {
+    let mut workspace = Workspace::empty();
+    let own = workspace.database("");
+    let mut roles = Vec::new();
+    for (number, hostile) in HOSTILE.iter().enumerate() {
+        let (service, role) = (format!("s{number}"), of_this_test(hostile, &own));
+        let database = workspace.database(&service);
+        workspace.add(&service, &database);
+        workspace.migration(&service, "1_a", "CREATE TABLE a ();", "DROP TABLE a;");
+        let url = workspace.get(&variable(&service));
+        let place = url.rsplit_once('@').unwrap().1.to_owned();
+        workspace.set(
+            &variable(&service),
+            &format!("postgres://{}:x@{place}", encoded(&role)),
+        );
+        let create = format!("CREATE ROLE {} LOGIN PASSWORD 'x'", quoted(&role));
+        workspace.execute("postgres", &create);
+        roles.push((service, database, role));
+    }
+    // The administrator's script gives each its database.
+    workspace.db("create").exits(4);
+    let script = workspace.db("create --sql").exits(0).stdout;
+    psql(&workspace, &workspace.admin_url(), &script, "UTF8").exits(0);
+    for line in ["migrate", "backup", "status --exit-code"] {
+        workspace.db(line).exits(0);
+    }
+    for (service, database, role) in &roles {
+        let owner = "SELECT tableowner FROM pg_tables WHERE tablename = 'a'";
+        assert_eq!(workspace.value(database, owner), *role);
+        let script = workspace.db(&format!("migrate {service} --sql"));
+        psql(
+            &workspace,
+            &workspace.url(database),
+            &script.exits(0).stdout,
+            "UTF8",
+        )
+        .exits(0);
+        workspace.execute_each(&[
+            format!("DROP DATABASE {} WITH (FORCE)", quoted(database)),
+            format!("DROP ROLE {}", quoted(role)),
+        ]);
     }
 }
 

@@ -87,6 +87,8 @@ pub(crate) fn create(target: &Target<'_>) -> String {
         owner.unwrap_or_default()
     );
     let rights = role.map(|role| rights(role, url.params.get("options")) + &set_role(role));
+    // The next service's database is not for this one's role to create.
+    let reset = role.map_or("", |_| "RESET ROLE;\n");
     format!(
         "-- service {}: run with psql as a role that may create databases\n\\set ON_ERROR_STOP on\n\
          SELECT {}\nWHERE NOT EXISTS (SELECT FROM pg_database WHERE datname = {}) \\gexec\n\
@@ -94,7 +96,7 @@ pub(crate) fn create(target: &Target<'_>) -> String {
          -- What has a history or objects is for `cargo xtask db migrate` or `baseline` to judge.\n\
          SELECT to_regclass('db_ledger.owner') IS NULL AND to_regclass('__diesel_schema_migrations') IS NULL\n    \
              AND json_array_length({}) = 0 AS is_new \\gset\n\
-         \\if :is_new\nBEGIN;\n{}COMMIT;\n\\endif\n",
+         \\if :is_new\nBEGIN;\n{}COMMIT;\n\\endif\n{reset}",
         service.name,
         Literal(&create),
         Literal(&url.database),
