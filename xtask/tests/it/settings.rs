@@ -148,6 +148,46 @@ fn two_services_cannot_declare_one_database_or_variable() {
         .says("both read ONE_URL");
 }
 
+/// Cargo takes letters of any language in a package's name; a shell takes no such variable, so one has to be named.
+#[test]
+fn a_variable_that_no_shell_takes_is_refused_and_another_serves() {
+    let mut workspace = Workspace::empty();
+    let database = workspace.database("accents");
+    workspace.add("größe", &database);
+    workspace
+        .db("create")
+        .exits(2)
+        .says("services/größe/Cargo.toml")
+        .says("cannot take its URL from `GRÖSSE_DATABASE_URL`")
+        .says("set `url`");
+    for refused in ["MY URL", "1_URL", "A=B", "A-B"] {
+        let metadata = format!("[package.metadata.db]\nname = \"x\"\nurl = \"{refused}\"\n");
+        let workspace = with_manifest(&metadata);
+        workspace
+            .db("status")
+            .exits(2)
+            .says(&format!("from `{refused}`"));
+    }
+    let metadata =
+        format!("[package.metadata.db]\nname = \"{database}\"\nurl = \"GROESSE_2_URL\"\n");
+    workspace.manifest("größe", &metadata);
+    let url = workspace.url(&database);
+    workspace.write(".env", &format!("GROESSE_2_URL={url}\n"));
+    workspace.migration("größe", "1_a", "CREATE TABLE a ();", "DROP TABLE a;");
+    workspace.migration("größe", "2_b", "CREATE TABLE b ();", "DROP TABLE b;");
+    for line in [
+        "create",
+        "migrate",
+        "redo größe",
+        "status --exit-code",
+    ] {
+        workspace.db(line).exits(0).says("größe");
+    }
+    workspace.db("history größe").exits(0).says("2_b");
+    workspace.db("backup größe").exits(0);
+    assert_eq!(workspace.list("backups/größe").len(), 1);
+}
+
 #[test]
 fn the_servers_own_databases_belong_to_no_service() {
     let workspace = Workspace::with(&["arc"]);

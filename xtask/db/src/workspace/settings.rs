@@ -225,6 +225,13 @@ fn check_together(workspace: &Workspace, faults: &mut Faults) {
                 default_variable(&service.name)
             );
             faults.add(place("url"), message, remedy);
+        } else if !is_variable(&service.variable) {
+            let message = format!(
+                "service `{}` cannot take its URL from `{}`: shells and `.env` know no such name",
+                service.name, service.variable
+            );
+            let remedy = "set `url` in `[package.metadata.db]` to a name of the letters A to Z, digits and `_`";
+            faults.add(place("url"), message, remedy);
         } else if let Some(other) = variables.insert(&service.variable, service) {
             let message = format!(
                 "services `{}` and `{}` both read {}",
@@ -260,6 +267,12 @@ pub(crate) fn is_servers_own(database: &str) -> bool {
 /// `<PACKAGE>_DATABASE_URL`, in capitals, with `-` as `_`.
 fn default_variable(package: &str) -> String {
     format!("{}_DATABASE_URL", package.to_uppercase().replace('-', "_"))
+}
+
+/// Whether shells and `.env` take it as the name of a variable.
+fn is_variable(name: &str) -> bool {
+    let is_letter = |c: char| c.is_ascii_alphabetic() || c == '_';
+    name.starts_with(is_letter) && name.chars().all(|c| is_letter(c) || c.is_ascii_digit())
 }
 
 fn both_snippets(name: &str) -> String {
