@@ -7,6 +7,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use anyhow::{Context, Result};
 use diesel::PgConnection;
 use diesel::connection::SimpleConnection;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use url::Url;
 use uuid::Uuid;
 
@@ -18,6 +19,9 @@ use crate::state::{self, Lock};
 use crate::variable::SettingsError;
 use crate::workspace::{self, Package};
 use crate::{provider, sql};
+
+/// What is escaped in the name of a database.
+const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'_').remove(b'-');
 
 /// First key of the locks of live runs: "lpg" in ASCII.
 pub(crate) const LOCK_CLASS: i32 = 0x006c_7067;
@@ -202,10 +206,8 @@ impl Server {
     #[must_use]
     pub fn url(&self, database: &str) -> String {
         let mut url = self.url.clone();
-        // `path_segments_mut` escapes everything that would end the name.
-        if let Ok(mut path) = url.path_segments_mut() {
-            path.clear().push(database);
-        }
+        // A line break that is not escaped would be dropped.
+        url.set_path(&utf8_percent_encode(database, ESCAPED).to_string());
         url.into()
     }
 

@@ -5,13 +5,15 @@ use crate::support::{
     PgPrograms, Run, Workspace, adopting, encoded, findings, only, quoted, variable,
 };
 
-/// What ends quotes, lines, comments and bodies, begins options, or has the 63 bytes that the server keeps.
-const HOSTILE: [&str; 11] = [
+/// What ends quotes, lines, comments and bodies, begins options or connection strings, or has the 63 bytes that the server keeps.
+const HOSTILE: [&str; 13] = [
     "a\"b",
     "a'b",
     "a\\b",
     " a b ",
-    "a\nb",
+    "a\nb'\\c\rd",
+    "host=nowhere",
+    "postgres://nowhere/",
     "é\u{1f680}",
     "a--b",
     "$$a$$",
@@ -83,9 +85,7 @@ fn a_database_may_have_any_name() {
     let mut workspace = Workspace::empty();
     let own = workspace.database("");
     let mut names = Vec::new();
-    // A URL drops a line break that is written as it is.
-    let hostile = HOSTILE.iter().filter(|name| !name.contains('\n'));
-    for (number, hostile) in hostile.enumerate() {
+    for (number, hostile) in HOSTILE.iter().enumerate() {
         let (service, name) = (format!("s{number}"), of_this_test(hostile, &own));
         workspace.add(&service, &name);
         workspace.migration(&service, "1_a", "CREATE TABLE a ();", "DROP TABLE a;");
@@ -105,6 +105,16 @@ fn a_database_may_have_any_name() {
     psql(&workspace, &workspace.admin_url(), &script, "UTF8").exits(0);
     for (service, name) in &names {
         assert_eq!(workspace.tables(name), "a", "{name:?}");
+        let command = [
+            "db",
+            "psql",
+            service,
+            "--",
+            "-XAtc",
+            "SELECT current_database()",
+        ];
+        let opened = Run::of(&mut workspace.command(&command), "psql").exits(0);
+        assert_eq!(opened.stdout.trim_end_matches('\n'), name);
         let name_said = format!("--yes={name}");
         let mut drop = workspace.command(&["db", "drop", service, &name_said]);
         Run::of(&mut drop, "drop").exits(0);

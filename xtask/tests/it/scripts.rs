@@ -114,3 +114,17 @@ fn several_services_get_a_file_each() {
         "an old script stays"
     );
 }
+
+/// The name of a folder may have a line break, which ends a comment.
+#[test]
+fn nothing_of_a_folders_name_is_run() {
+    let workspace = Workspace::with(&["arc"]);
+    let arc = workspace.database("arc");
+    workspace.db("create").exits(0);
+    workspace.db("migrate").exits(0);
+    let name = "2026-01-03-000000_a\nDROP TABLE arc_items;";
+    workspace.migration("arc", name, "CREATE TABLE a ();", "DROP TABLE a;");
+    let script = workspace.db("migrate arc --sql").exits(0).stdout;
+    psql(&workspace, &workspace.url(&arc), &script, "UTF8").exits(0);
+    assert_eq!(workspace.tables(&arc), "a arc_items");
+}

@@ -175,12 +175,7 @@ fn a_variable_that_no_shell_takes_is_refused_and_another_serves() {
     workspace.write(".env", &format!("GROESSE_2_URL={url}\n"));
     workspace.migration("größe", "1_a", "CREATE TABLE a ();", "DROP TABLE a;");
     workspace.migration("größe", "2_b", "CREATE TABLE b ();", "DROP TABLE b;");
-    for line in [
-        "create",
-        "migrate",
-        "redo größe",
-        "status --exit-code",
-    ] {
+    for line in ["create", "migrate", "redo größe", "status --exit-code"] {
         workspace.db(line).exits(0).says("größe");
     }
     workspace.db("history größe").exits(0).says("2_b");

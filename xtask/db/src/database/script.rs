@@ -69,7 +69,7 @@ pub(crate) fn migrate(
         let up = with_encoding(migration.up.trim_end());
         sql.push_str(&format!(
             "\n-- {}\n{begin}{up}\n;\n{reset}{done};\n{commit}",
-            migration.name
+            migration.name.replace(['\n', '\r'], " ")
         ));
     }
     Ok(sql)
@@ -120,10 +120,23 @@ fn head(service: &str, database: &str, role: Option<&str>) -> String {
                  RAISE EXCEPTION 'refused: this database belongs to another service';\n        \
              END IF;\n    \
          END IF;\nEND\n$guard$;\n",
-        Ident(database),
+        argument(database),
         Literal(database),
         Literal(service),
     )
+}
+
+/// A database as `\connect` takes it: what looks like connection parameters is one, and a line break would end it.
+fn argument(database: &str) -> String {
+    let is_plain = !database.contains(['=', '\n', '\r']) && !database.contains("://");
+    if is_plain {
+        return Ident(database).to_string();
+    }
+    // Escaped as a value of a connection string, and that as an argument of psql.
+    let escaped = |text: &str| text.replace('\\', "\\\\").replace('\'', "\\'");
+    let parameters = escaped(&format!("dbname='{}'", escaped(database)));
+    let parameters = parameters.replace('\n', "\\n").replace('\r', "\\r");
+    format!("-reuse-previous=on '{parameters}'")
 }
 
 /// What `psql` is told of a script's encoding, which neither its environment nor a setting of the server knows.
