@@ -61,6 +61,23 @@ fn the_statement_is_cancelled_and_every_service_says_where_it_stands() {
     run.says("applied 2 migrations");
 }
 
+/// A migration may catch the cancellation and be applied; the next one is not begun.
+#[test]
+fn the_next_migration_is_not_begun_though_the_one_at_hand_goes_through() {
+    let workspace = with_slow(
+        "DO $$ BEGIN PERFORM pg_sleep(600); EXCEPTION WHEN query_canceled THEN NULL; END $$;",
+    );
+    let mut child = workspace.start("migrate arc");
+    until_asleep(&workspace, "arc", &mut child);
+    press(&child);
+    let run = Run::from(child.wait_with_output().unwrap(), "migrate arc").exits(130);
+    run.says("before migration `2026-01-04-000000_late` of service `arc` was begun")
+        .says("what was done before it stays");
+    let arc = workspace.database("arc");
+    let applied = "20260101000000 20260102000000 20260103000000";
+    assert_eq!(workspace.applied(&arc), applied);
+}
+
 #[test]
 fn a_revert_without_a_transaction_and_a_seed_are_cancelled_too() {
     let workspace = Workspace::with(&["arc"]);

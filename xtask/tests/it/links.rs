@@ -77,6 +77,38 @@ fn a_server_that_goes_silent_is_not_waited_for_without_end() {
 }
 
 #[test]
+fn what_becomes_of_a_migration_whose_link_is_lost_is_waited_for() {
+    let mut workspace = Workspace::with(&["arc"]);
+    let slow = "SELECT pg_sleep(1.5) AS marked;";
+    workspace.migration("arc", "2026-01-03-000000_slow", slow, "SELECT 1;");
+    workspace.db("create").exits(0);
+    let url = workspace.get("ARC_DATABASE_URL");
+    let proxy = Proxy::start(&url, Link::LostFrom("AS marked"));
+    workspace.set("ARC_DATABASE_URL", &proxy.url);
+    workspace
+        .db("migrate")
+        .exits(4)
+        .says("the connection was lost; `2026-01-03-000000_slow` is applied; run the command again to go on");
+    // The other way, it is waited until it is not applied any more.
+    workspace.set("ARC_DATABASE_URL", &url);
+    let slow = "SELECT pg_sleep(1.5) AS undone;";
+    workspace.write(
+        "services/arc/migrations/2026-01-03-000000_slow/down.sql",
+        slow,
+    );
+    let proxy = Proxy::start(&url, Link::LostFrom("AS undone"));
+    workspace.set("ARC_DATABASE_URL", &proxy.url);
+    // The session of the first run never learns that it is alone.
+    let end =
+        "SELECT count(pg_terminate_backend(pid, 10000)) FROM pg_stat_activity WHERE datname = '";
+    workspace.execute("postgres", &format!("{end}{}'", workspace.database("arc")));
+    workspace
+        .db("revert arc")
+        .exits(4)
+        .says("the connection was lost; `2026-01-03-000000_slow` is not applied; to go on: ");
+}
+
+#[test]
 fn a_migration_is_waited_for_as_long_as_it_takes() {
     let mut workspace = Workspace::with(&["arc"]);
     workspace.migration(

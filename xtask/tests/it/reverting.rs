@@ -310,7 +310,8 @@ fn after_a_lost_connection_it_is_known_whether_the_version_is_applied() {
         workspace
             .db(line)
             .exits(4)
-            .says("the connection was lost; `2026-01-03-000000_more` is applied; fix its down.sql")
+            .says("the connection was lost; `2026-01-03-000000_more` is applied; ")
+            .does_not_say("fix its")
             .does_not_say("goes on where this stopped");
         assert_eq!(
             workspace.applied(&arc),
@@ -327,5 +328,5 @@ fn after_a_lost_connection_it_is_known_whether_the_version_is_applied() {
     workspace
         .db("migrate")
         .exits(4)
-        .says("the connection was lost; `2026-01-04-000000_new` is not applied; fix the migration and run the command again");
+        .says("the connection was lost; `2026-01-04-000000_new` is not applied; run the command again to go on");
 }

@@ -444,3 +444,42 @@ fn what_a_migration_without_a_transaction_sets_is_not_the_next_ones() {
     let arc = workspace.database("arc");
     assert_eq!(workspace.tables(&arc), "arc_items next_one");
 }
+
+/// The statements of a file go one by one, and again as a whole only where the server understands them differently.
+#[test]
+fn what_fails_is_run_once() {
+    let workspace = Workspace::with(&["arc"]);
+    let arc = workspace.database("arc");
+    workspace.migration(
+        "arc",
+        "2026-01-03-000000_s",
+        "CREATE SEQUENCE s;",
+        "DROP SEQUENCE s;",
+    );
+    workspace.db("create").exits(0);
+    workspace.db("migrate").exits(0);
+    // No transaction takes back the number of a sequence.
+    let fails = "SELECT nextval('s'); SELECT 1 / 0;";
+    workspace.migration("arc", "2026-01-04-000000_fails", fails, "SELECT 1;");
+    workspace.db("migrate").exits(4).says("division by zero");
+    assert_eq!(workspace.value(&arc, "SELECT last_value FROM s"), "1");
+}
+
+/// Where a backslash escapes a quote, it is not known which statement fails: none is shown, rather than a wrong one.
+#[test]
+fn no_statement_is_shown_where_it_may_be_another() {
+    let workspace = Workspace::with(&["arc"]);
+    let arc = workspace.database("arc");
+    workspace.db("create").exits(0);
+    let setting = format!("ALTER DATABASE \"{arc}\" SET standard_conforming_strings = off");
+    workspace.execute(&arc, &setting);
+    workspace.db("migrate").exits(0);
+    let fails = "SELECT 'it\\'s; one' AS one;\nSELECT 2;\nSELECT 1 / 0;\nSELECT 4;\n";
+    workspace.migration("arc", "2026-01-04-000000_fails", fails, "SELECT 1;");
+    let run = workspace.db("migrate").exits(4).says("division by zero");
+    println!("{}", run.stderr);
+    for line in 1..=4 {
+        let run = workspace.db("migrate").exits(4);
+        run.does_not_say(&format!("up.sql:{line}"));
+    }
+}

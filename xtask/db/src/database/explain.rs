@@ -53,10 +53,9 @@ impl Runner<'_> {
                 ),
             ),
         };
+        let is_lost = self.connection.is_lost();
         let since = match &self.recovery {
-            Some(Recovery { target, .. }) if self.connection.is_lost() => {
-                Some(after_loss(target, task))
-            }
+            Some(Recovery { target, .. }) if is_lost => Some(after_loss(target, task)),
             _ => {
                 for help in self.help(task, fault) {
                     failure = failure.help(help);
@@ -70,6 +69,7 @@ impl Runner<'_> {
             message: (self.clean)(&error.to_string()),
             sqlstate: error.sqlstate.clone(),
             since,
+            may_be_right: is_lost || failure.kind == Kind::Interrupted,
             failure,
         }
     }
@@ -148,18 +148,24 @@ fn after_loss(target: &Target<'_>, task: &Task<'_>) -> String {
     };
     let at_work = format!("SELECT {}", lock::is_at_work());
     let begin = Instant::now();
-    while connection.query_bool(&at_work, &[]).unwrap_or(false) {
+    loop {
+        // Asked first: what is so once nobody is at work any more stays so.
+        let is_at_work = connection.query_bool(&at_work, &[]).unwrap_or(false);
+        let Ok(state) = State::read(&mut connection) else {
+            return format!(
+                "the connection was lost, and it is not known whether `{name}` is applied"
+            );
+        };
+        let is_applied = state.versions().contains(&task.migration.version);
+        let is_done = is_applied == (task.direction == Direction::Up);
+        if is_done || !is_at_work {
+            let is = if is_applied { "is" } else { "is not" };
+            return format!("the connection was lost; `{name}` {is} applied");
+        }
         if begin.elapsed() > PATIENCE {
             return format!("the connection was lost, and the server is still at work on `{name}`");
         }
         thread::sleep(Duration::from_millis(100));
-    }
-    let Ok(state) = State::read(&mut connection) else {
-        return format!("the connection was lost, and it is not known whether `{name}` is applied");
-    };
-    match state.versions().contains(&task.migration.version) {
-        true => format!("the connection was lost; `{name}` is applied"),
-        false => format!("the connection was lost; `{name}` is not applied"),
     }
 }
 

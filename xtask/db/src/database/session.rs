@@ -90,22 +90,9 @@ impl<'a> Session<'a> {
         if owner != service.name {
             return Err(guard::owned_by_another(service, url, &owner));
         }
-        if !self.state.unrecorded().is_empty() {
-            return self.read_again();
-        }
         self.state.has_history = true;
         let ledger = Ledger::claimed(&service.name, self.state.ledger.take());
         self.state.ledger = Some(ledger);
-        Ok(())
-    }
-
-    /// Reads the state again after a write.
-    ///
-    /// # Errors
-    /// The server's.
-    pub(crate) fn read_again(&mut self) -> Result<()> {
-        self.state = State::read(&mut self.connection)
-            .map_err(|error| self.target.failed("read the state of", &error))?;
         Ok(())
     }
 }

@@ -54,16 +54,18 @@ pub(crate) struct Failed {
     pub(crate) sqlstate: String,
     /// What is known of the migration since, in words; nothing of one that did not begin, or that was tried out.
     pub(crate) since: Option<String>,
+    /// Whether the migration itself may be right: it was interrupted, or the connection was lost.
+    pub(crate) may_be_right: bool,
     /// All of it, for a person, but for what to do.
     pub(crate) failure: Failure,
 }
 
 impl Failed {
-    /// The failure, with what to do now: to go on where it was only interrupted.
+    /// The failure, with what to do now: to go on where the migration itself may be right.
     pub(crate) fn advised(self, advice: &str, to_go_on: &str) -> Failure {
-        let advice = match self.failure.kind {
-            Kind::Interrupted => to_go_on,
-            _ => advice,
+        let advice = match self.may_be_right {
+            true => to_go_on,
+            false => advice,
         };
         match self.since {
             Some(since) => self.failure.help(format!("{since}; {advice}")),
@@ -151,6 +153,7 @@ impl Failed {
             message: failure.message.clone(),
             sqlstate: String::new(),
             since: None,
+            may_be_right: failure.kind == Kind::Interrupted,
             failure,
         }
     }

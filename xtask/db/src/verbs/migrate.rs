@@ -233,7 +233,6 @@ fn accept_edited(session: &mut Session<'_>) -> Result<Vec<String>> {
         .connection
         .pipeline(&noted)
         .map_err(|error| target.failed("acknowledge an edit in", &error))?;
-    session.read_again()?;
     Ok(accepted)
 }
 

@@ -13,6 +13,8 @@ pub(crate) enum Link {
     SilentAfterLogin,
     /// What the client sends does not arrive from the first request on that has this text; the link stays open.
     SilentFrom(&'static str),
+    /// The client loses the link as soon as a request that has this text has arrived; the server does not notice.
+    LostFrom(&'static str),
 }
 
 /// The link; its threads end with the test's process.
@@ -67,6 +69,13 @@ fn pass(mut from: TcpStream, mut to: TcpStream, link: Link, is_answer: bool) -> 
         }
         is_first = false;
         to.write_all(&bytes[..length])?;
+        if let Link::LostFrom(text) = link
+            && !is_answer
+            && has(text)
+        {
+            from.shutdown(std::net::Shutdown::Both)?;
+            silent();
+        }
         let is_ready = bytes[..length].ends_with(b"Z\0\0\0\x05I");
         if matches!(link, Link::SilentAfterLogin) && is_answer && is_ready {
             silent();
