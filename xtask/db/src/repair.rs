@@ -156,4 +156,22 @@ mod tests {
         let error = copied(&planned.entries[0]).unwrap_err().to_string();
         assert!(error.contains("nothing was changed"), "{error}");
     }
+
+    #[test]
+    fn a_file_that_can_not_be_read_is_not_taken_for_an_absent_one() {
+        let root = tempfile::TempDir::new().unwrap();
+        let change = Change::edit("a", "why", Vec::new()).starting("new", false);
+        let texts = || change.texts(root.path());
+        assert_eq!(texts().unwrap(), Some((String::new(), "new".to_owned())));
+        fs::create_dir(root.path().join("a")).unwrap();
+        assert!(texts().is_err());
+    }
+
+    #[test]
+    fn a_folder_that_can_not_be_made_is_not_tried_without_end() {
+        let root = tempfile::TempDir::new().unwrap();
+        let made = |time| manifest::new_folder(root.path(), time);
+        assert_ne!(made("noon").unwrap(), made("noon").unwrap());
+        assert!(made("no such folder/noon").is_err());
+    }
 }

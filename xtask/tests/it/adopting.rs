@@ -95,7 +95,10 @@ fn a_foreign_table_is_not_taken_for_the_migrations() {
         .says("--claim-only");
     assert_eq!(marked(&workspace, &arc), "0 0", "a refusal has written");
     // Its objects may stay beside the service's.
-    workspace.db("baseline arc --claim-only").exits(0);
+    workspace
+        .db("baseline arc --claim-only")
+        .exits(0)
+        .says("claimed for service `arc`");
     workspace
         .db("migrate")
         .exits(0)

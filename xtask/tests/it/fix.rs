@@ -238,9 +238,13 @@ fn env_is_added_to_and_never_overwritten() {
     // No `.env`: the template without its examples, for its owner only.
     files.db("fix").exits(0);
     assert_eq!(files.read(".env"), "ARC_DATABASE_URL=\nCV_DATABASE_URL=\n");
-    let mode = files.path(".env").metadata().unwrap().permissions().mode();
-    assert_eq!(mode & 0o777, 0o600);
+    let mode = |file| files.path(file).metadata().unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode(".env"), 0o600);
     files.write(".env", "ARC_DATABASE_URL=mine\n");
+    // A file without secrets is for everybody.
+    files.remove(".env.template");
+    files.db("fix").exits(0);
+    assert_eq!(mode(".env.template"), 0o644);
     files.db("fix").exits(0);
     assert_eq!(
         files.read(".env"),

@@ -483,3 +483,20 @@ fn no_statement_is_shown_where_it_may_be_another() {
         run.does_not_say(&format!("up.sql:{line}"));
     }
 }
+
+/// A second session keeps the lock only where the work could let go of it.
+#[test]
+fn one_session_does_the_work() {
+    let workspace = Workspace::with(&["arc"]);
+    let arc = workspace.database("arc");
+    workspace.db("create").exits(0);
+    let count = "SELECT count(*) AS of FROM pg_stat_activity WHERE datname = current_database()";
+    for (day, prefix, sessions) in [("03", "", "1"), ("04", "DISCARD PLANS; ", "2")] {
+        let name = format!("2026-01-{day}-000000_count");
+        let up = format!("{prefix}CREATE TABLE seen{day} AS {count};");
+        workspace.migration("arc", &name, &up, &format!("DROP TABLE seen{day};"));
+        workspace.db("migrate").exits(0);
+        let seen = workspace.value(&arc, &format!("SELECT of FROM seen{day}"));
+        assert_eq!(seen, sessions, "{prefix}");
+    }
+}
