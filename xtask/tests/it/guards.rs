@@ -304,7 +304,13 @@ fn a_transaction_pooler_is_refused() {
     let mut workspace = Workspace::with(&["arc"]);
     workspace.db("create").exits(0);
     let direct = workspace.get("ARC_DATABASE_URL");
-    let pooler = Pooler::start(&direct);
+    // One that goes round three sessions gives our first session its first one again, after two others.
+    let pooler = Pooler::start(&direct, 3);
+    let establish = || <diesel::PgConnection as diesel::Connection>::establish(&pooler.url);
+    let _clients = [(); 3].map(|()| establish().unwrap());
+    workspace.set("ARC_DATABASE_URL", &pooler.url);
+    workspace.db("migrate").exits(2).says("transaction pooler");
+    let pooler = Pooler::start(&direct, 1);
     workspace.set("ARC_DATABASE_URL", &pooler.url);
     workspace.db("status").exits(0).says("2 pending");
     workspace

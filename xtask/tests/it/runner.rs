@@ -500,3 +500,18 @@ fn one_session_does_the_work() {
         assert_eq!(seen, sessions, "{prefix}");
     }
 }
+
+/// At the COMMIT no statement of the file is at hand any more, however long it takes.
+#[test]
+fn a_slow_commit_is_not_taken_for_the_last_statement() {
+    let workspace = Workspace::with(&["arc"]);
+    let slow = "CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN PERFORM pg_sleep(1.5); RETURN NULL; END';
+        CREATE CONSTRAINT TRIGGER slow AFTER INSERT ON arc_items DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION slow();
+        INSERT INTO arc_items VALUES (1);";
+    workspace.migration("arc", "2026-01-03-000000_slow", slow, "SELECT 1;");
+    workspace.db("create").exits(0);
+    workspace
+        .db("migrate")
+        .exits(0)
+        .says("applying 2026-01-03-000000_slow (3/3), 1 s\n");
+}

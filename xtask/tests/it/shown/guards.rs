@@ -129,7 +129,7 @@ fn ahead_of_the_checkout_and_edited() {
 fn a_pooler() {
     let mut workspace = Workspace::with(&["arc"]);
     workspace.db("create").exits(0);
-    let pooler = Pooler::start(&workspace.get("ARC_DATABASE_URL"));
+    let pooler = Pooler::start(&workspace.get("ARC_DATABASE_URL"), 1);
     workspace.set("ARC_DATABASE_URL", &pooler.url);
     let run = workspace.db("migrate");
     snapshot(&workspace, "guard_pooler", &run);

@@ -1,7 +1,8 @@
-//! A transaction pooler in miniature: every client logs in for itself, and then all of them take turns on the session
-//! of the first, one query at a time. That is what PgBouncer does in transaction mode with one server connection. Or, in
-//! session mode, each has a session of its own, with an invented process number all the same.
+//! A transaction pooler in miniature: every client logs in for itself, and then all of them take turns on the sessions
+//! of the first ones, one query at a time. That is what PgBouncer does in transaction mode. Or, in session mode, each has a
+//! session of its own, with an invented process number all the same.
 
+use std::collections::VecDeque;
 use std::io::{Read as _, Result, Write as _};
 use std::net::TcpStream;
 use std::sync::{Arc, Mutex};
@@ -15,35 +16,41 @@ pub(crate) struct Pooler {
 }
 
 impl Pooler {
-    /// Starts one in transaction mode, in front of the server of `url`.
-    pub(crate) fn start(url: &str) -> Self {
-        Self::with(url, true)
+    /// Starts one in transaction mode, in front of the server of `url`, with the sessions of the first clients: so many.
+    /// Who asks for the number of its process is given the next one each time.
+    pub(crate) fn start(url: &str, sessions: usize) -> Self {
+        Self::with(url, Some(sessions))
     }
 
     /// Starts one in session mode.
     pub(crate) fn of_sessions(url: &str) -> Self {
-        Self::with(url, false)
+        Self::with(url, None)
     }
 
-    fn with(url: &str, is_shared: bool) -> Self {
+    fn with(url: &str, sessions: Option<usize>) -> Self {
         let (listener, server, url) = in_front_of(url);
         std::thread::spawn(move || {
-            let shared = Arc::new(Mutex::new(None));
+            let shared = Arc::default();
             for client in listener.incoming().flatten() {
-                let shared = match is_shared {
-                    true => Arc::clone(&shared),
-                    false => Arc::default(),
+                let (shared, most) = match sessions {
+                    Some(most) => (Arc::clone(&shared), most),
+                    None => (Arc::default(), 1),
                 };
                 let server = server.clone();
                 // A client that leaves ends its thread with an error.
-                std::thread::spawn(move || serve(client, &server, &shared));
+                std::thread::spawn(move || serve(client, &server, &shared, most));
             }
         });
         Self { url }
     }
 }
 
-fn serve(mut client: TcpStream, server: &str, shared: &Mutex<Option<TcpStream>>) -> Result<()> {
+fn serve(
+    mut client: TcpStream,
+    server: &str,
+    shared: &Mutex<VecDeque<TcpStream>>,
+    most: usize,
+) -> Result<()> {
     let mut upstream = TcpStream::connect(server)?;
     loop {
         let (length, body) = untyped(&mut client)?;
@@ -75,7 +82,11 @@ fn serve(mut client: TcpStream, server: &str, shared: &Mutex<Option<TcpStream>>)
             _ => {}
         }
     }
-    shared.lock().unwrap().get_or_insert(upstream);
+    let mut sessions = shared.lock().unwrap();
+    if sessions.len() < most {
+        sessions.push_back(upstream);
+    }
+    drop(sessions);
     loop {
         let mut request = typed(&mut client)?;
         if request[0] == b'X' {
@@ -88,8 +99,12 @@ fn serve(mut client: TcpStream, server: &str, shared: &Mutex<Option<TcpStream>>)
             last = next[0];
             request.extend(next);
         }
-        let mut session = shared.lock().unwrap();
-        let session = session.as_mut().unwrap();
+        let mut sessions = shared.lock().unwrap();
+        let asks = b"pg_backend_pid";
+        if request.windows(asks.len()).any(|part| part == asks) {
+            sessions.rotate_left(1);
+        }
+        let session = &mut sessions[0];
         session.write_all(&request)?;
         loop {
             let answer = typed(session)?;
