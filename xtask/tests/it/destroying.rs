@@ -117,6 +117,11 @@ fn nothing_goes_that_a_person_declined() {
             workspace.db_at_terminal(line, typed).says("Type ")
         });
     }
+    // Ctrl-D is no answer either; what is said then begins on a line of its own.
+    let run = workspace.db_at_terminal("drop arc", "\u{4}").exits(7);
+    let answered = |line: &str| line.contains("to go on: ") && line.contains("not confirmed");
+    assert!(!run.stdout.lines().any(answered), "{}", run.stdout);
+    run.says("not confirmed");
 }
 
 #[test]

@@ -245,6 +245,10 @@ fn a_database_ahead_of_the_checkout_is_refused() {
     let workspace = Workspace::with(&["arc"]);
     workspace.db("create").exits(0);
     workspace.db("migrate").exits(0);
+    workspace
+        .db("baseline arc")
+        .exits(0)
+        .says("already service `arc`'s; nothing to mark");
     workspace.remove("services/arc/migrations/2026-01-02-000000_note");
     workspace
         .db("migrate")
