@@ -8,7 +8,7 @@ use anyhow::{Context as _, bail};
 
 use crate::{Outcome, child, github, matrix};
 
-/// Run what CI runs: every step, though one failed
+/// Run the steps of CI, all of them even if one fails
 #[derive(clap::Args)]
 pub struct Args {
     /// Print the steps and what each runs

@@ -7,10 +7,10 @@ use anyhow::{Context as _, bail};
 use crate::test::cargo_arguments;
 use crate::{Outcome, child, matrix};
 
-/// Break down runs of the tool at random moments, and see that nothing is lost
+/// Interrupt runs of the tool at random moments, and check that nothing is lost
 ///
-/// Each round kills a run, its link or its server, lets the next run go on, and looks at what is there. Exits with 1 at the
-/// first round that does not hold, and says how to replay it.
+/// Each round kills a run, its connection or its server, lets the next run continue, and checks the result. Exits with 1 at
+/// the first round that fails, and says how to replay it.
 #[derive(clap::Args)]
 pub struct Args {
     /// The kinds of faults [default: all]
@@ -19,7 +19,7 @@ pub struct Args {
     /// How many rounds of each kind
     #[arg(long, value_name = "N", default_value_t = 200, value_parser = clap::value_parser!(u64).range(1..))]
     rounds: u64,
-    /// The seed of the first round; each of the others has the next one [default: the time]
+    /// The seed of the first round; every further round uses the next one [default: the time]
     #[arg(long, value_name = "S")]
     seed: Option<u64>,
     /// The major version of the server [default: `LOCAL_POSTGRES_VERSION`]

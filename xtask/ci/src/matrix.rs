@@ -1,4 +1,4 @@
-//! `matrix`: every service on every PostgreSQL that it may meet, or those of them that a change can affect.
+//! `matrix`: every service on every PostgreSQL version that it supports, or those of them that a change can affect.
 
 mod affected;
 mod git;
@@ -15,7 +15,7 @@ pub(crate) use affected::Affected;
 pub(crate) use git::Base;
 pub(crate) use packages::Packages;
 
-/// Print the CI matrix: every service on every PostgreSQL that it may meet
+/// Print the CI matrix: every service on every PostgreSQL version that it supports
 #[derive(clap::Args)]
 pub struct Args {
     /// Keep what the changes since the merge base with BASE can affect; an empty BASE keeps everything
@@ -24,7 +24,7 @@ pub struct Args {
     /// An entry per service and version, or one per version with all its services
     #[arg(long, value_enum, default_value_t)]
     by: By,
-    /// The packages that are no services, on the oldest and the newest version
+    /// The packages that are not services, on the oldest and the newest version
     #[arg(long)]
     tools: bool,
     /// Print JSON, or a table for people
@@ -124,7 +124,7 @@ pub(crate) fn services(settings: &Settings, affected: &Affected) -> Vec<Entry> {
     entries
 }
 
-/// The packages that are no services, on the oldest and the newest version, if a change can affect them.
+/// The packages that are not services, on the oldest and the newest version, if a change can affect them.
 pub(crate) fn tools(settings: &Settings, packages: &Packages, affected: &Affected) -> Vec<Entry> {
     let mut versions: Vec<_> = settings.postgres.clone();
     versions.sort_by_key(|version| version.parse::<u32>().unwrap_or(0));

@@ -16,10 +16,10 @@ use crate::{Outcome, github};
 use patch::Patch;
 use tree::{Tree, Verdict};
 
-/// Plant faults in the tool, one at a time, and see the tests notice
+/// Plant faults in the tool, one at a time, and check that the tests notice
 ///
-/// The faults are the patches in `xtask/db/tests/mutants`, and those that cargo-mutants makes, where it is installed. Exits
-/// with 1 when one was not noticed.
+/// The faults are the patches in `xtask/db/tests/mutants`, and those of cargo-mutants, if it is installed. Exits with 1 if a
+/// fault was not noticed.
 #[derive(clap::Args)]
 pub struct Args {
     /// Patches, or sources in which faults are planted [default: all]
@@ -57,7 +57,7 @@ impl FromStr for Shard {
         let numbers = numbers.and_then(|(part, of)| Some((part.parse().ok()?, of.parse().ok()?)));
         match numbers {
             Some((part, of)) if part < of => Ok(Self { part, of }),
-            _ => Err("K/N is a number below N, and N".to_owned()),
+            _ => Err("expected K/N, with K below N".to_owned()),
         }
     }
 }
@@ -144,7 +144,7 @@ fn try_all(
 /// A line per patch, and whether all were noticed.
 fn finish(tried: &[Tried]) -> anyhow::Result<bool> {
     if tried.is_empty() {
-        eprintln!("no patch is for these files");
+        eprintln!("no patch changes these files");
         return Ok(true);
     }
     let mut rows = vec![["FAULT", "RESULT"].map(str::to_owned).to_vec()];

@@ -25,7 +25,7 @@ pub struct Args {
     /// Services, or other packages of the workspace [default: all services]
     #[arg(value_name = "SERVICE")]
     names: Vec<String>,
-    /// The packages that are no services, instead
+    /// The packages that are not services, instead
     #[arg(long, conflicts_with = "names")]
     tools: bool,
     /// Major version, or `all` that each service may meet [default: as `cargo test`]
@@ -37,7 +37,7 @@ pub struct Args {
     /// Only part M of N of the tests, so that N machines share them (with cargo-nextest): `hash:1/2`
     #[arg(long, value_name = "M/N")]
     partition: Option<String>,
-    /// Go on without the versions that this machine can't run
+    /// Continue without the versions that this machine can't run
     #[arg(long)]
     skip_missing: bool,
     /// For the tests: a part of their names, or options of theirs

@@ -18,20 +18,32 @@ use crate::workspace::{Service, Workspace};
 /// The longest wait, in seconds, that clocks and servers can count: a hundred years.
 const FOREVER: u64 = 100 * 365 * 24 * 60 * 60;
 
-/// The options that every `db` command takes.
+/// The options that every `db` command takes, listed after its own.
 #[derive(clap::Args)]
 pub(crate) struct Options {
     /// Services to work on at once
-    #[arg(long, global = true, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..))]
+    #[arg(long, display_order = 901, global = true, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..))]
     jobs: u16,
-    /// Wait so long for another run
-    #[arg(long, global = true, value_name = "SECONDS", default_value_t = 60)]
+    /// How long to wait for another run
+    #[arg(
+        long,
+        display_order = 902,
+        global = true,
+        value_name = "SECONDS",
+        default_value_t = 60
+    )]
     lock_timeout: u64,
-    /// Only what was asked for, warnings and errors
-    #[arg(long, short, global = true, conflicts_with = "verbose")]
+    /// Print only results, warnings and errors
+    #[arg(
+        long,
+        short,
+        display_order = 903,
+        global = true,
+        conflicts_with = "verbose"
+    )]
     quiet: bool,
-    /// Also each statement and program, with its time
-    #[arg(long, short, global = true)]
+    /// Print each statement and program, with its time
+    #[arg(long, short, display_order = 904, global = true)]
     verbose: bool,
 }
 

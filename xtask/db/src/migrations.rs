@@ -79,7 +79,7 @@ impl Migration {
                 path.display(),
                 self.name
             ))
-            .help("write what takes the migration back; if nothing is to be done, `SELECT 1;` says so")),
+            .help("write the statements that undo the migration, or `SELECT 1;` if there is nothing to undo")),
             Err(error) => Err(Failure::usage(format!(
                 "failed to read `{}`: {error}",
                 path.display()
@@ -132,7 +132,7 @@ impl Migrations {
     /// Reads `diesel.toml` and the folder that it names.
     ///
     /// # Errors
-    /// A missing or malformed file; two folders with one version, of which Diesel drops one silently.
+    /// A missing or malformed file; two folders with the same version, one of which Diesel ignores silently.
     pub(crate) fn read(service: &Service) -> Result<Self> {
         let (migrations, fault) = Self::read_to_fault(service)?;
         fault.map_or(Ok(migrations), Err)
@@ -280,7 +280,7 @@ impl<'m> Plan<'m> {
             None => Ok(pending),
             Some(empty) => Err(
                 Failure::usage(format!("`{}` is empty", empty.up_path().display())).help(
-                    "write the migration, or remove its folder; if it is to do nothing, `SELECT 1;` says so",
+                    "write the migration, remove its folder, or write `SELECT 1;` if it should do nothing",
                 ),
             ),
         }

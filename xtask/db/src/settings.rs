@@ -10,7 +10,7 @@ use crate::workspace::Workspace;
 pub struct Settings {
     /// The folder of the workspace.
     pub root: PathBuf,
-    /// Major versions, as they are written; local servers are of the last.
+    /// Major versions, as they are written; local servers run the last one.
     pub postgres: Vec<String>,
     /// By name, those without a database too.
     pub services: Vec<Service>,

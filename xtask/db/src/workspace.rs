@@ -27,7 +27,7 @@ pub(crate) struct Workspace {
     pub(crate) services: Vec<Service>,
     /// The services that said `db = false`.
     pub(crate) stateless: Vec<Stateless>,
-    /// The major versions of PostgreSQL that the services may meet; local servers are of the last.
+    /// The major versions of PostgreSQL that the services may meet; local servers run the last one.
     pub(crate) postgres: Vec<String>,
     /// By their folder.
     manifests: BTreeMap<PathBuf, TomlFile>,

@@ -86,7 +86,7 @@ fn trusted_extensions_need_no_superuser_and_the_others_a_reason() {
     );
     assert_eq!(only(&workspace, "check").2, place("up.sql", 1));
     workspace.db("check").says(
-        "say so in services/arc/Cargo.toml: `superuser = true`, and why in `superuser-reason`",
+        "declare it in services/arc/Cargo.toml: `superuser = true`, with the reason in `superuser-reason`",
     );
     workspace.append("services/arc/Cargo.toml", "superuser = true\n");
     workspace
@@ -132,7 +132,7 @@ fn no_statement_takes_longer_than_it_may() {
         );
         workspace
             .db(line)
-            .says("a statement may take 1 seconds here; --statement-timeout SECONDS gives it more");
+            .says("a statement may take 1 seconds here; --statement-timeout SECONDS allows more");
     }
     assert_eq!(left(&workspace), "");
 }

@@ -108,7 +108,7 @@ fn a_server_that_is_there_already_is_taken_as_it_is() {
     let found = only(&servers.0, "check");
     assert_eq!(found.0, "migration-fails", "{found:?}");
     assert!(found.3.contains("shared_preload_libraries"), "{found:?}");
-    let note = "note: the throw-away server of LOCAL_POSTGRES_URL is taken as it is: it gets nothing of the `image` and `postgresql-conf` of service `stats`";
+    let note = "note: the server of LOCAL_POSTGRES_URL is used unchanged, without the `image` and `postgresql-conf` of service `stats`";
     let run = servers.0.db("check --live").says(note);
     assert_eq!(run.stderr.matches(note).count(), 1, "{}", run.stderr);
     assert_eq!(servers.stop(), 0);
@@ -164,7 +164,7 @@ fn settings_that_no_server_takes_are_found_without_one() {
         (
             "[package.metadata.db.postgresql-conf]\nPort = 5432\n",
             7,
-            "`Port` in `postgresql-conf` is not for a service to say",
+            "a service may not set `Port` in `postgresql-conf`",
         ),
         (
             "image = 18\n",

@@ -89,7 +89,7 @@ fn a_revert_without_a_transaction_and_a_seed_are_cancelled_too() {
     press(&child);
     let run = Run::from(child.wait_with_output().unwrap(), "revert").exits(130);
     run.says("interrupted after 0 migrations")
-        .says("to go on: cargo xtask db revert arc --to 20260101000000");
+        .says("to continue: cargo xtask db revert arc --to 20260101000000");
     workspace.write(
         "services/arc/seeds/1.sql",
         "INSERT INTO arc_items VALUES (1); SELECT pg_sleep(600);",
@@ -102,7 +102,7 @@ fn a_revert_without_a_transaction_and_a_seed_are_cancelled_too() {
     until_asleep(&workspace, "arc", &mut child);
     press(&child);
     let run = Run::from(child.wait_with_output().unwrap(), "seed").exits(130);
-    run.says("nothing of this file was kept");
+    run.says("this file was rolled back");
     let arc = workspace.database("arc");
     assert_eq!(workspace.value(&arc, "SELECT count(*) FROM arc_items"), "0");
 }

@@ -158,13 +158,13 @@ fn protected(mut section: Section) {
 fn when_something_went_wrong_section(section: Section) {
     match section.name() {
         "A migration failed" => failed(section),
-        "A revert or a redo failed half way" => half_way(section),
+        "A revert or a redo failed halfway" => half_way(section),
         "The connection was lost" => lost(section),
         "An interrupted migration without a transaction can't run again" => {
             interrupted(section);
         }
         "A database was dropped, or rows are gone" => dropped(section),
-        "It must not happen in production" => protected(section),
+        "Protect production" => protected(section),
         other => panic!("nobody runs the commands of `{other}`"),
     }
 }

@@ -59,14 +59,14 @@ fn nothing_is_dropped_that_can_not_be_backed_up_unless_that_is_given_up() {
         Run::of(&mut command, &line)
             .exits(4)
             .says("no space left")
-            .says("nothing was dropped: it is backed up first")
+            .says("nothing was dropped, because the backup failed")
             .says("--no-backup");
         assert_eq!(dump(&workspace, "arc"), before);
     }
     workspace
         .db("drop arc --no-backup")
         .exits(7)
-        .says("no backup is made: nothing brings back what is in it");
+        .says("no backup is made: its content can't be restored");
     workspace
         .db(&format!("drop arc --no-backup --yes {arc}"))
         .exits(0);
@@ -213,7 +213,7 @@ fn seeds_run_by_name_each_whole_and_again() {
         .exits(4)
         .says("services/arc/seeds/30_third.sql:2:1")
         .says("23505")
-        .says("nothing of this file was kept");
+        .says("this file was rolled back");
     assert_eq!(workspace.value(&arc, "SELECT count(*) FROM arc_items"), "1");
     workspace.db("history arc").exits(0).does_not_say("seed");
 }
@@ -328,5 +328,5 @@ fn a_seed_that_ends_its_transaction_unseen_is_told() {
         .db("seed arc")
         .exits(4)
         .says("ended its own transaction")
-        .does_not_say("nothing of this file was kept");
+        .does_not_say("this file was rolled back");
 }

@@ -56,7 +56,7 @@ fn the_accident_is_explained_repaired_and_brought_back() {
     files
         .db(&format!("fix --restore migration_backups/{backup}"))
         .exits(0)
-        .says("as it was already");
+        .says("every file is as it was");
     assert_eq!(files.everything(), before);
 }
 
@@ -227,7 +227,7 @@ fn what_diesel_does_anyway_is_said_in_metadata() {
         files
             .db("fix")
             .exits(0)
-            .says("Diesel runs it without a transaction as it is");
+            .says("Diesel already runs it without a transaction");
         assert_eq!(files.read(metadata), after);
     }
 }

@@ -205,7 +205,7 @@ fn a_foreign_history_is_refused_and_its_service_named() {
         .db("migrate arc")
         .exits(6)
         .says("20260301000000")
-        .says("1 of them in the folder of service `cv`")
+        .says("the folder of service `cv` has 1 of them")
         .does_not_say("0 of them");
     // One that is in no folder, of a database that nobody owns.
     workspace.execute(

@@ -58,7 +58,7 @@ fn a_server_that_goes_silent_is_not_waited_for_without_end() {
         .says("failed to connect");
     workspace.set("ARC_DATABASE_URL", &url);
     workspace.db("create").exits(0);
-    let lost = "no answer from the server within 1 s (DB_ANSWER_TIMEOUT gives it more)";
+    let lost = "no answer from the server within 1 s (DB_ANSWER_TIMEOUT allows more)";
     for (link, line) in [
         (Link::SilentAfterLogin, "status"),
         (Link::SilentFrom("pg_try_advisory_lock"), "migrate"),
@@ -73,7 +73,7 @@ fn a_server_that_goes_silent_is_not_waited_for_without_end() {
     workspace
         .db("status")
         .exits(2)
-        .says("DB_ANSWER_TIMEOUT is `soon`, which is no number of seconds");
+        .says("DB_ANSWER_TIMEOUT is `soon`, not a number of seconds");
 }
 
 #[test]

@@ -92,12 +92,12 @@ fn the_versions_of_postgresql_are_major_versions_and_a_service_names_fewer() {
         let run = with(says, "").db("check --offline").exits(1);
         run.says("Cargo.toml:5")
             .says("`postgres` must name major versions of PostgreSQL, each once, not `")
-            .says("postgres = [\"17\", \"18\"]: local servers are of the last");
+            .says("postgres = [\"17\", \"18\"]: local servers run the last one");
     }
     let all = "postgres = [\"15\", \"18\"]";
     let run = with(all, "postgres = [\"18\", \"17\"]").db("status");
     run.exits(2)
-        .says("services/arc/Cargo.toml: `postgres` names PostgreSQL 17, which the workspace is not for: it names 15, 18")
+        .says("services/arc/Cargo.toml: `postgres` names PostgreSQL 17, but the workspace names only 15, 18")
         .says("add it to [workspace.metadata.db] in the root Cargo.toml, or remove it");
     for own in ["", "postgres = \"15\"", "postgres = [\"18\"]"] {
         with(all, own)

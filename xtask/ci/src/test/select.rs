@@ -72,7 +72,7 @@ fn check(args: &Args, settings: &Settings, packages: &Packages) -> anyhow::Resul
     };
     if !settings.postgres.contains(version) {
         bail!(
-            "this workspace is not for PostgreSQL {version}\n  help: `postgres` in [workspace.metadata.db] of the root \
+            "this workspace does not support PostgreSQL {version}\n  help: `postgres` in [workspace.metadata.db] of the root \
              Cargo.toml names {}",
             settings.postgres.join(", ")
         );
@@ -81,7 +81,7 @@ fn check(args: &Args, settings: &Settings, packages: &Packages) -> anyhow::Resul
     let mut others = named.filter(|it| !it.postgres.is_empty() && !it.postgres.contains(version));
     if let Some(service) = others.next() {
         bail!(
-            "service `{}` is not for PostgreSQL {version}\n  help: `postgres` in [package.metadata.db] of its Cargo.toml \
+            "service `{}` does not support PostgreSQL {version}\n  help: `postgres` in [package.metadata.db] of its Cargo.toml \
              names {}",
             service.name,
             service.postgres.join(", ")

@@ -95,7 +95,7 @@ pub(super) fn versions(live: &Connection, built: &Connection) -> Option<String> 
     let [live, built] = [live, built].map(|connection| major(connection.server_version()));
     (live != built).then(|| {
         format!(
-            "the database is on PostgreSQL {live}, and was compared with one on {built}, which may write definitions in another way: set LOCAL_POSTGRES_VERSION={live} to be sure"
+            "the database is on PostgreSQL {live}, but was compared on PostgreSQL {built}, which may print definitions differently: set LOCAL_POSTGRES_VERSION={live} to be sure"
         )
     })
 }
@@ -129,7 +129,7 @@ impl Comparison {
         let mut failure = Failure::new(
             Kind::WrongDatabase,
             format!(
-                "refused: database `{}` of service `{service}` is not what the migrations make:\n{shown}",
+                "refused: database `{}` of service `{service}` differs from its migrations:\n{shown}",
                 target.url.database
             ),
         )
@@ -146,7 +146,7 @@ impl Comparison {
         }
         if self.nothing_made {
             failure = failure.help(format!(
-                "it has none of the migrations' tables; if what it has may stay beside them: cargo xtask db baseline {service} --claim-only, then cargo xtask db migrate {service}"
+                "it has none of the migrations' tables; if its other objects may stay: cargo xtask db baseline {service} --claim-only, then cargo xtask db migrate {service}"
             ));
         }
         let to = to.map_or_else(String::new, |to| format!(" --to {to}"));

@@ -166,7 +166,7 @@ fn read(visit: &mut Visit<'_>, script: &mut Script) -> Result<crate::catalog::Sn
                 target.url.database
             ),
         )
-        .help("run the command again when nobody else changes it"));
+        .help("run the command again while no one else changes the database"));
     };
     *script = read;
     let tables = kept.iter().filter(|kept| kept.is_table);

@@ -65,7 +65,7 @@ pub(super) fn verify(
         let (found, _) = of(&folder.join(name), &progress)?;
         if found != expected {
             bail!(
-                "`{}` is damaged: its SHA-256 is {found}, and was {expected} when the backup was made",
+                "`{}` is damaged: its SHA-256 is {found}, but was {expected} when the backup was made",
                 folder.join(name).display()
             );
         }

@@ -145,7 +145,7 @@ pub(crate) fn read(folder: &Path) -> anyhow::Result<Manifest> {
     let value: serde_json::Value = serde_json::from_str(&text).with_context(failed)?;
     if value["format"] != FORMAT {
         bail!(
-            "`{}` has format {}, and this program knows format {FORMAT}",
+            "`{}` has format {}, but this program knows format {FORMAT}",
             path.display(),
             value["format"]
         );
@@ -157,7 +157,7 @@ pub(crate) fn read(folder: &Path) -> anyhow::Result<Manifest> {
         .len();
     if length != manifest.bytes {
         bail!(
-            "`{}` is damaged: it has {length} bytes, and had {} when the backup was made",
+            "`{}` is damaged: it has {length} bytes, but had {} when the backup was made",
             dump.display(),
             manifest.bytes
         );

@@ -222,7 +222,7 @@ impl Work<'_> {
             .collect();
         if let Some(former) = &owner.instead_of {
             notes.push(format!(
-                "the database is not owned by `{former}`, as it was: this role does not have its rights"
+                "the database is no longer owned by `{former}`: this role does not have its rights"
             ));
         }
         Ok(notes)
@@ -315,11 +315,11 @@ impl Work<'_> {
         let mut notes = beside
             .fill(tool, folder, app.jobs.min(cores), tables, step)
             .map_err(failed)?;
-        step.say("checking what was restored");
+        step.say("checking the restored database");
         let differences = beside.check(self.manifest, step).map_err(failed)?;
         if !differences.is_empty() {
             return Err(self.failure(&format!(
-                "what was restored is not what was backed up: {}",
+                "the restored database differs from the backup: {}",
                 differences.join("; ")
             )));
         }
@@ -379,7 +379,7 @@ impl Work<'_> {
         match beside.discard() {
             Ok(()) => failure.help("nothing was changed: the new database was dropped"),
             Err(error) => failure.help(format!(
-                "the database that serves was not changed; the new one is left; to drop it: DROP DATABASE {}; ({error})",
+                "the current database was not changed; the new one remains; to drop it: DROP DATABASE {}; ({error})",
                 Ident(&name)
             )),
         }

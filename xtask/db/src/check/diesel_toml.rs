@@ -44,7 +44,7 @@ pub(super) fn check(scope: &Scope<'_>, subject: &Subject<'_>) -> Vec<Finding> {
         findings.push(
             Finding::new(CHECK, message)
                 .file(file)
-                .help("let it be read"),
+                .help("make it readable"),
         );
     }
     findings

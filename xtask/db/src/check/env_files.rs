@@ -159,8 +159,7 @@ fn completed(scope: &Scope<'_>, template: &str) -> Option<(bool, Change)> {
         [] => "each service reads its own variable; `cargo xtask db up` fills in what is empty"
             .to_owned(),
         databases => format!(
-            "each service gets a database of its own ({}) on the server of DATABASE_URL; what is in that database stays \
-             there: copy what you need, `cargo xtask db create` makes the new ones",
+            "each service gets a database of its own ({}) on the server of DATABASE_URL; that database keeps its data: copy what you need; `cargo xtask db create` makes the new databases",
             databases.join(", ")
         ),
     };

@@ -29,7 +29,7 @@ fn version(shown: &str, folders: &[Folder], folder: &Folder) -> Option<Finding> 
     }
     let other = folders.iter().find(|other| other.version == *version)?;
     let message = format!(
-        "version {version} is also the version of `{}`: Diesel drops one of them silently",
+        "version {version} is also the version of `{}`: Diesel silently ignores one of them",
         other.name
     );
     (other.name != folder.name).then(|| {
@@ -52,7 +52,7 @@ fn texts(shown: &str, folder: &Folder) -> Vec<Finding> {
             "down.sql",
             folder.down(),
             ["missing-down", "empty-down"],
-            "write what takes the migration back; if nothing can, raise an error there that says why",
+            "write the statements that undo the migration; if that is impossible, raise an error there that says why",
         ),
     ];
     let find = |(name, sql, [missing, empty], help): (_, &Sql, [_; 2], &str)| {
@@ -67,7 +67,7 @@ fn texts(shown: &str, folder: &Folder) -> Vec<Finding> {
                 let message = format!("failed to read the {name} of `{of}`: {error}");
                 Finding::new(missing, message)
                     .file(file)
-                    .help("let it be read")
+                    .help("make it readable")
             }
             Sql::Lossy(text) => {
                 let offset = text.find(char::REPLACEMENT_CHARACTER).unwrap_or(0);
@@ -110,8 +110,7 @@ fn metadata(shown: &str, folder: &Folder) -> Option<Finding> {
             "Diesel has no key `{key}`: did you mean `run_in_transaction`?"
         )));
     }
-    let why = "Diesel runs it without a transaction as it is, so that is what it now says; if it needs none of that, \
-               remove the file";
+    let why = "Diesel already runs it without a transaction, and the file now says so; if the migration needs a transaction, remove the file";
     const LINE: &str = "run_in_transaction = false";
     let edit = match first {
         true => Edit::Replace(0..0, format!("{LINE}\n")),
@@ -119,6 +118,6 @@ fn metadata(shown: &str, folder: &Folder) -> Option<Finding> {
     };
     let fix = Change::edit(&file, why, vec![edit]);
     Some(finding.at(file, 1).fix(fix).help(
-        "say `run_in_transaction = false` if that is meant, as `cargo xtask db fix` does; else remove the file",
+        "write `run_in_transaction = false` if you intended that, as `cargo xtask db fix` does; otherwise remove the file",
     ))
 }

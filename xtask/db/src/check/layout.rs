@@ -68,8 +68,7 @@ fn about_root_migrations(workspace: &Workspace) -> String {
     let entries = std::fs::read_dir(&folder).into_iter().flatten().flatten();
     let number = entries.filter(|entry| entry.path().is_dir()).count();
     let mut message = format!(
-        "`migrations/` at the workspace's root belongs to no service ({}): whatever runs it connects to DATABASE_URL, so it \
-         changes whichever service's database that names",
+        "`migrations/` at the workspace's root belongs to no service ({}): a tool that runs it connects to DATABASE_URL, and changes the database of any service that this URL names",
         count(number, "folder")
     );
     if let Ok(script) = std::fs::read_to_string(folder.join("env.py")) {

@@ -184,7 +184,7 @@ impl Live<'_> {
                 "live-unknown",
                 None,
                 format!("version {version} is applied to database `{database}`, but is not a migration of service `{service}`"),
-                "bring its folder back from the branch that has it; or this is another service's database".to_owned(),
+                "restore its folder from the branch that has it, or correct the URL if this is another service's database".to_owned(),
             );
         }
         for version in state.edited(&target.migrations) {
@@ -194,7 +194,7 @@ impl Live<'_> {
                 "live-edited",
                 migration,
                 format!("`{name}` was edited after it was applied to database `{database}`"),
-                "take the edit back and write a new migration for it".to_owned(),
+                "undo the edit, and write it as a new migration".to_owned(),
             );
         }
     }

@@ -121,7 +121,7 @@ pub(crate) const LEFT_OUT: &[(&str, &str)] = &[
     ),
     (
         "prefer-bigint-over-smallint",
-        "an i16 is chosen, never a default: its range is part of the model",
+        "an i16 is a deliberate choice: its range is part of the model",
     ),
     (
         "prefer-identity",

@@ -115,9 +115,9 @@ fn unknown(switch: &Switch, name: &str) -> Finding {
     let finding = switch.finding("unknown-check", message);
     let left_out = LEFT_OUT.iter().find(|(left_out, _)| *left_out == name);
     match (left_out, nearest(name, checks().map(|check| check.name))) {
-        (Some((_, why)), _) => finding.help(format!(
-            "remove it: squawk's rule is not used here, for {why}"
-        )),
+        (Some((_, why)), _) => {
+            finding.help(format!("remove it: squawk's rule is not used here: {why}"))
+        }
         (None, Some(near)) => finding.help(format!("did you mean `{near}`?")),
         (None, None) => finding.help("each finding shows the name of its check in brackets"),
     }

@@ -73,11 +73,11 @@ pub(super) const GROUPS: &[Group] = &[
         ("env-template", "a service's variable that .env.template misses, or DATABASE_URL in it"),
     ] },
     Group { look: Look::Service(diesel_toml::check), checks: &[
-        ("diesel-toml", "a diesel.toml that is missing or malformed, or whose paths lead nowhere or out of the service"),
+        ("diesel-toml", "a diesel.toml that is missing or malformed, or whose paths do not exist or leave the service's folder"),
     ] },
     Group { look: Look::Folder(folders::check), checks: &[
         ("migration-without-version", "a migration folder whose name has no version"),
-        ("duplicate-version", "two folders with one version, of which Diesel drops one silently"),
+        ("duplicate-version", "two folders with the same version, one of which Diesel ignores silently"),
         ("missing-up", "a migration whose up.sql is missing or can't be read"),
         ("empty-up", "an up.sql without a statement"),
         ("missing-down", "a migration whose down.sql is missing or can't be read"),
@@ -97,9 +97,9 @@ pub(super) const GROUPS: &[Group] = &[
         ("shared-table", "a table that two services make"),
         ("down-fails", "a migration that can't be reverted"),
         ("not-undone", "a down.sql that does not undo its up.sql"),
-        ("not-repeatable", "a migration that makes something else the second time"),
-        ("schema", "a schema.rs that is not exactly what Diesel prints, or that it can't print"),
-        ("diagram", "a SCHEMA.md that `db diagram` wrote, and would write in another way now"),
+        ("not-repeatable", "a migration with a different result the second time"),
+        ("schema", "a schema.rs that differs from Diesel's output, or that Diesel can't generate"),
+        ("diagram", "a SCHEMA.md that `db diagram` generated and that is out of date"),
     ] },
     Group { look: Look::Live, checks: &[
         ("live-url", "a service whose URL is missing or invalid"),

@@ -43,8 +43,7 @@ pub(super) struct Fault {
 }
 
 /// What there is to know about a file that ends its transaction.
-const ONE_TRANSACTION: &str = "a file and its bookkeeping are one transaction, without BEGIN and COMMIT; databases that have the migration \
-     already take the new text with `cargo xtask db migrate --accept-edited`";
+const ONE_TRANSACTION: &str = "the tool runs a file and its bookkeeping in one transaction, so the file must not; if a database already has the migration, accept the edit with `cargo xtask db migrate --accept-edited`";
 
 impl From<SqlError> for Fault {
     /// Of a statement that is not in the file.

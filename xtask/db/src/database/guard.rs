@@ -334,14 +334,14 @@ fn foreign_history(admission: &Admission<'_>, unknown: &[String]) -> Failure {
                 .filter(|version| theirs.get(version).is_some())
                 .count();
             (found > 0)
-                .then(|| format!("{found} of them in the folder of service `{}`", other.name))
+                .then(|| format!("the folder of service `{}` has {found} of them", other.name))
         })
         .collect();
     match whose.as_slice() {
         [] if admission.state.owner().is_some() => failure
             .help("this checkout is older than the database: update it, or restore the missing folders from git"),
         [] => failure.help("this is another project's database, or another branch's: check the URL"),
-        found => failure.help(format!("there are {}: check the URL", found.join(", and "))),
+        found => failure.help(format!("{}: check the URL", found.join(", "))),
     }
 }
 
@@ -364,7 +364,7 @@ fn unexplained_objects(admission: &Admission<'_>) -> Failure {
             url.database
         ),
         None => format!(
-            "refused: database `{}` has objects, but no history of Diesel migrations that says whose: {names}",
+            "refused: database `{}` has objects, but no history of Diesel migrations that proves its owner: {names}",
             url.database
         ),
     });

@@ -48,7 +48,7 @@ pub(crate) fn listen() {
                 signal_hook::low_level::exit(EXIT_CODE.into());
             }
             anstream::eprintln!(
-                "interrupted: what is at hand is cancelled; once more leaves at once"
+                "interrupted: cancelling the running statement; press Ctrl-C again to exit at once"
             );
             std::thread::spawn(cancel_all);
         }

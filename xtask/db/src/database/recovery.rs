@@ -74,12 +74,12 @@ impl Recovery<'_> {
         Failure::new(
             Kind::Lock,
             format!(
-                "the INVALID index {} of service `{service}` may be being built: another session is at work on its table",
+                "the INVALID index {} of service `{service}` may still be under construction: another session is at work on its table",
                 index.shown
             ),
         )
         .help(format!(
-            "it was left alone; when that session is done: cargo xtask db migrate {service}"
+            "it was left alone; when that session has ended: cargo xtask db migrate {service}"
         ))
     }
 }

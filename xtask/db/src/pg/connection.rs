@@ -261,7 +261,7 @@ impl Connection {
         match self.patience {
             Some(patience) if !self.raw.wait(patience) => Err(SqlError {
                 message: format!(
-                    "no answer from the server within {} s ({ANSWER_TIMEOUT} gives it more)",
+                    "no answer from the server within {} s ({ANSWER_TIMEOUT} allows more)",
                     patience.as_secs()
                 ),
                 ..SqlError::default()
@@ -325,8 +325,8 @@ pub(crate) fn answer_timeout() -> Result<Duration, String> {
         return Ok(PATIENCE);
     };
     let seconds = text.parse().ok().filter(|seconds: &u32| *seconds > 0);
-    let seconds = seconds
-        .ok_or_else(|| format!("{ANSWER_TIMEOUT} is `{text}`, which is no number of seconds"))?;
+    let seconds =
+        seconds.ok_or_else(|| format!("{ANSWER_TIMEOUT} is `{text}`, not a number of seconds"))?;
     Ok(Duration::from_secs(seconds.into()))
 }
 

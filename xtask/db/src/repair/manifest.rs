@@ -89,7 +89,7 @@ impl Manifest {
             .with_context(|| format!("failed to read `{}`", path.display()))?;
         if manifest.version != VERSION {
             bail!(
-                "`{}` has version {}, and this program knows version {VERSION}",
+                "`{}` has version {}, but this program knows version {VERSION}",
                 path.display(),
                 manifest.version
             );

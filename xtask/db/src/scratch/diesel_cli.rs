@@ -40,7 +40,7 @@ impl Diesel {
             return match version(&program, &bench) {
                 Some(_) => Ok(Self { program }),
                 None => Err(Failure::usage(format!(
-                    "`{}`, which {OVERRIDE} names, is no Diesel CLI for PostgreSQL",
+                    "`{}`, which {OVERRIDE} names, is not a Diesel CLI for PostgreSQL",
                     program.display()
                 ))
                 .help(format!(

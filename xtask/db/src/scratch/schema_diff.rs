@@ -71,7 +71,7 @@ pub(crate) fn write(
         Some(difference) if script.up.is_empty() => Err(Failure::new(
             Kind::Findings,
             format!(
-                "the schema.rs of service `{}` is not what the migrations make, but Diesel's diff sees only tables, columns and types: {difference}",
+                "the schema.rs of service `{}` differs from its migrations, but Diesel's diff sees only tables, columns and types: {difference}",
                 service.name
             ),
         )
@@ -79,7 +79,7 @@ pub(crate) fn write(
             "write the migration yourself: `cargo xtask db new {} NAME`",
             service.name
         ))
-        .help("or take the edit back")),
+        .help("or undo the edit")),
         Some(_) => Ok(Some(script)),
         None => Ok(None),
     }

@@ -61,7 +61,7 @@ fn is_ours(text: &str) -> bool {
 
 fn printed(service: &str, contents: &Contents) -> String {
     let mut out = format!(
-        "{MARK} from the migrations: what is changed by hand is lost. -->\n\n# The database of service {}\n",
+        "{MARK} from the migrations: manual changes are lost. -->\n\n# The database of service {}\n",
         code(service)
     );
     if contents.tables.is_empty() {

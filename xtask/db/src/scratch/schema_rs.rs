@@ -166,7 +166,7 @@ impl SchemaFile {
     pub(crate) fn difference(&self, app: &App) -> Option<String> {
         let (line, is, should) = self.first_difference()?;
         Some(format!(
-            "{}:{line} is {}, where Diesel prints {}",
+            "{}:{line} is {}, Diesel generates {}",
             app.workspace.shown(&self.path),
             quoted(is),
             quoted(should)

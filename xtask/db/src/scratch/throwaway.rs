@@ -156,7 +156,7 @@ impl<'c> ThrowawayServer<'c> {
                 ),
             )
             .help(format!(
-                "its URL is {}: the server must let in a new role with a password",
+                "its URL is {}: the server must allow a new role to connect with a password",
                 self.params
             ))
         })?;
@@ -265,7 +265,7 @@ fn note_unused(app: &App, service: &Service) {
         .collect();
     if !said.is_empty() && own_server().is_some() {
         app.progress.note(&format!(
-            "the throw-away server of {SERVER_URL} is taken as it is: it gets nothing of the {} of service `{}`",
+            "the server of {SERVER_URL} is used unchanged, without the {} of service `{}`",
             said.join(" and "),
             service.name
         ));
@@ -399,11 +399,11 @@ impl ThrowawayDatabase<'_> {
         };
         match failed.sqlstate.as_str() {
             TIMED_OUT => Some(format!(
-                "a statement may take {} seconds here; --statement-timeout SECONDS gives it more",
+                "a statement may take {} seconds here; --statement-timeout SECONDS allows more",
                 timeout.as_secs()
             )),
             "42501" if !self.service.superuser => Some(format!(
-                "migrations run here as an ordinary role that owns the database; if production has a superuser run them, say so in {}: `superuser = true`, and why in `superuser-reason`",
+                "migrations run here as an ordinary role that owns the database; if a superuser runs them in production, declare it in {}: `superuser = true`, with the reason in `superuser-reason`",
                 self.shown(&self.service.folder.join("Cargo.toml"))
             )),
             _ => None,

@@ -44,7 +44,7 @@ impl Report {
             // A closed pipe (`… | head`) is the reader's wish, not a failure.
             Err(error) if error.kind() != ErrorKind::BrokenPipe => Some(
                 Failure::usage(format!("failed to write to standard output: {error}"))
-                    .help("what was to be done is done; its report is lost"),
+                    .help("the command did its work, but its report is lost"),
             ),
             _ => None,
         };

@@ -16,7 +16,8 @@ use crate::verbs::services::Services;
 
 /// Back up the databases under `backups/`
 ///
-/// Each backup is a folder with a dump, a manifest and checksums. It is a consistent snapshot; nobody has to stop writing.
+/// Each backup is a folder with a dump, a manifest and checksums. It is a consistent snapshot; other sessions can keep
+/// writing.
 #[derive(clap::Args)]
 pub(crate) struct Args {
     #[command(flatten)]
@@ -24,7 +25,7 @@ pub(crate) struct Args {
     /// Remove older backups afterwards, all but the newest N of each service
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     keep: Option<u16>,
-    /// List the backups that there are; connects to nothing
+    /// List the backups; connects to no server
     #[arg(long, conflicts_with = "keep")]
     list: bool,
 }

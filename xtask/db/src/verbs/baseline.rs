@@ -20,7 +20,7 @@ use crate::verbs::outcome::{lines, outcome};
 pub(crate) struct Args {
     /// The service
     service: String,
-    /// The newest version that the database has [default: the newest, unless the database is the service's already]
+    /// The newest version that the database has [default: the newest, unless the service already owns the database]
     #[arg(long, value_name = "VERSION")]
     to: Option<String>,
     /// Make the service the owner, and mark nothing
@@ -29,7 +29,7 @@ pub(crate) struct Args {
     /// Write the first migration and schema.rs from the database, and change nothing in it
     #[arg(long, conflicts_with_all = ["to", "claim_only"])]
     from_database: bool,
-    /// Go on although the database is not what the migrations make
+    /// Continue even if the database differs from the migrations
     #[arg(long)]
     accept_difference: bool,
 }
@@ -54,7 +54,7 @@ fn baseline(mut visit: Visit<'_>, args: &Args) -> Result<Outcome> {
     let marked = to_mark(target, &visit.state, args)?;
     let (mut live, mut details) = (None, Vec::new());
     if !marked.is_empty() {
-        step.say("comparing it with what the migrations make");
+        step.say("comparing it with its migrations");
         (live, details) = compared(&visit, &mut connection, &marked, args)?;
     }
     visit.idle = Some(connection);
@@ -141,7 +141,7 @@ fn to_mark<'t>(target: &'t Target<'_>, state: &State, args: &Args) -> Result<Vec
         service.name
     ))
     .help(format!(
-        "if it has what they make, name the newest: cargo xtask db baseline {} --to VERSION",
+        "if it already has their objects, name the newest: cargo xtask db baseline {} --to VERSION",
         service.name
     )))
 }
@@ -172,7 +172,7 @@ fn changed(target: &Target<'_>, marked: &[&Migration]) -> Failure {
     );
     let newest = marked.last().map_or("VERSION", |newest| &newest.version);
     failure.help(format!(
-        "when nobody else changes it: cargo xtask db baseline {} --to {newest}",
+        "when no one else changes it: cargo xtask db baseline {} --to {newest}",
         target.service.name
     ))
 }

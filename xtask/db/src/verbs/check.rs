@@ -16,19 +16,19 @@ use crate::scratch::throwaway::{self, ThrowawayServers};
 use crate::ui::failure::Failure;
 use crate::ui::report::{self, DIM, Report};
 
-/// Find what is wrong with the migrations, their layout and their schema.rs; needs no configured database
+/// Find problems in the migrations, their layout and their schema.rs; needs no configured database
 ///
-/// A check is switched off with a reason: in [package.metadata.db.allow] or [workspace.metadata.db.allow] by
-/// `check-name = "reason"`, or for one finding by a comment before it, `-- db-check-ignore check-name: reason`.
+/// To suppress a check, give a reason: `check-name = "reason"` in [package.metadata.db.allow] or
+/// [workspace.metadata.db.allow]; or, for one finding, a comment before it: `-- db-check-ignore check-name: reason`.
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// The services; all of the workspace if none is named
+    /// Services to check [default: all]
     #[arg(value_name = "SERVICE")]
     services: Vec<String>,
-    /// Only what the files show: no server is started
+    /// Check only the files, without a server
     #[arg(long)]
     offline: bool,
-    /// Also the configured databases: their owner, what is pending, unknown or edited, and changes made by hand
+    /// Also check the configured databases: owner, pending, unknown and edited migrations, manual changes
     #[arg(long, conflicts_with = "offline")]
     live: bool,
     #[command(flatten)]

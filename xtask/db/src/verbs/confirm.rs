@@ -15,7 +15,7 @@ pub(crate) struct Confirmation {
     /// Confirm with the name of the database, instead of typing it; once for each database
     #[arg(long, value_name = "NAME")]
     pub(crate) yes: Vec<String>,
-    /// Also where the database is protected, or on another machine
+    /// Allow this on a protected database, or on another machine
     #[arg(long)]
     pub(crate) force: bool,
 }
@@ -81,7 +81,7 @@ impl Danger {
         self.details.push(format!("{database}: {params}"));
         self.details.extend(match Stake::read(connection) {
             Ok(stake) => stake.lines(),
-            Err(error) => vec![format!("what is in it can't be read: {error}")],
+            Err(error) => vec![format!("its content can't be read: {error}")],
         });
         let refused = |reason: &str| {
             let message = format!(
@@ -93,7 +93,7 @@ impl Danger {
         if !params.is_local() {
             let failure = refused("which is not on this machine");
             self.force
-                .push(failure.help("if that is what you want, add `--force`"));
+                .push(failure.help("to do it anyway, add `--force`"));
         }
         if state.is_protected() {
             let failure = refused("which is protected");
@@ -102,7 +102,7 @@ impl Danger {
                 owner.unwrap_or("SERVICE")
             );
             self.force.push(failure.help(format!(
-                "if that is what you want, add `--force`, or take the protection away: {off}"
+                "to do it anyway, add `--force`, or remove the protection: {off}"
             )));
         }
         self
@@ -152,7 +152,7 @@ impl Confirmation {
                 "not confirmed: this destroys {what}, and there is no terminal to ask on"
             )));
         }
-        anstream::eprint!("Type {name} to go on: ");
+        anstream::eprint!("Type {name} to confirm: ");
         let mut answer = String::new();
         let read = std::io::stderr()
             .flush()

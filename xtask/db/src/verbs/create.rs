@@ -16,12 +16,12 @@ use crate::ui::report::{GOOD, Report};
 use crate::verbs::outcome::{lines, outcome};
 use crate::verbs::services::Services;
 
-/// Create the databases that are missing, and stamp their owner
+/// Create the missing databases, and record their owners
 #[derive(clap::Args, Default)]
 pub(crate) struct Args {
     #[command(flatten)]
     services: Services,
-    /// Print the script for a database administrator instead; connects to nothing
+    /// Print the script for a database administrator instead; connects to no server
     #[arg(long)]
     sql: bool,
 }

@@ -12,12 +12,12 @@ use crate::verbs::schema::{Words, write_each};
 use crate::verbs::services::Services;
 use crate::workspace::Service;
 
-/// Draw SCHEMA.md from the migrations: a diagram, and a table per table
+/// Generate SCHEMA.md from the migrations: a diagram, and the columns of every table
 #[derive(clap::Args)]
 pub(crate) struct Args {
     #[command(flatten)]
     services: Services,
-    /// Change nothing; show what would change, and exit with 1 if anything would
+    /// Write nothing; show the changes, and exit with 1 if there are any
     #[arg(long)]
     check: bool,
     #[command(flatten)]
@@ -76,7 +76,7 @@ pub(crate) fn findings(
     let file = schema_md::draw(service, database)?;
     Ok(file.first_difference().map(|(line, is, should)| {
         let message = format!(
-            "it is not what the migrations make: here is {}, where {} is drawn",
+            "out of date: found {}, the migrations make {}",
             quoted(is),
             quoted(should)
         );

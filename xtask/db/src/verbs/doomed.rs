@@ -17,7 +17,7 @@ use crate::workspace::database_url::maintenance;
 /// How databases are taken away.
 #[derive(clap::Args)]
 pub(crate) struct Way {
-    /// Make no backup first
+    /// Skip the backup
     #[arg(long)]
     no_backup: bool,
     #[command(flatten)]
@@ -67,7 +67,7 @@ pub(crate) fn confirmed<'t>(
         way.confirmation.of(
             &app.progress,
             &match way.no_backup {
-                true => danger.and("no backup is made: nothing brings back what is in it"),
+                true => danger.and("no backup is made: its content can't be restored"),
                 false => danger,
             },
         )?;
@@ -117,8 +117,8 @@ fn backed_up(session: &Session<'_>, step: &Step<'_>) -> Result<Vec<String>> {
     let service = &target.service.name;
     let made = dump::before(session, step).map_err(|failure| {
         failure
-            .help("nothing was dropped: it is backed up first")
-            .help("to give that up, and with it every row: --no-backup")
+            .help("nothing was dropped, because the backup failed")
+            .help("to drop it with every row, and without a backup: --no-backup")
     })?;
     let Some(made) = made else {
         return Ok(Vec::new());

@@ -9,16 +9,16 @@ use crate::ui::report::Report;
 use crate::verbs::confirm::{Confirmation, Danger};
 use crate::workspace::dotenv;
 
-/// Stop the local development server; its data stays
+/// Stop the local development server; keep its data
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// Remove the server's data, too: every database on it; asks for the name of the workspace's folder
+    /// Also remove the server's data, with every database; asks for the name of the workspace's folder
     #[arg(long)]
     wipe: bool,
     /// Confirm `--wipe` with the name of the workspace's folder, instead of typing it
     #[arg(long, value_name = "NAME", requires = "wipe")]
     yes: Vec<String>,
-    /// Also where a database on it is protected
+    /// Allow this even if a database on the server is protected
     #[arg(long, requires = "wipe")]
     force: bool,
 }
@@ -65,7 +65,7 @@ fn danger(app: &App) -> Result<Danger> {
         let services = app.workspace.services.iter();
         let databases: Vec<_> = services.map(|service| service.database.as_str()).collect();
         return Ok(danger.and(format!(
-            "it is not running, so what is in it is not known; the services' databases: {}",
+            "the server is not running, so its content is unknown; the services' databases: {}",
             databases.join(", ")
         )));
     };

@@ -7,7 +7,7 @@ use crate::ui::report::{GOOD, Outcome, Report};
 use crate::verbs::doomed::{self, Way};
 use crate::verbs::outcome::{lines, outcome};
 
-/// Drop a service's database; one that has rows is backed up first
+/// Drop a service's database, after a backup if it has rows
 #[derive(clap::Args)]
 pub(crate) struct Args {
     /// The service

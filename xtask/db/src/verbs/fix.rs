@@ -19,13 +19,13 @@ use crate::workspace::dotenv::TEMPLATE;
 
 /// Repair the layout of the migrations; every change is backed up first
 ///
-/// Exits with 1 when something is left that only a person can decide.
+/// Exits with 1 if a finding is left that only a person can decide.
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// Only show what would be changed
+    /// Only show the changes
     #[arg(long)]
     dry_run: bool,
-    /// Put a backup back: its name under `migration_backups`, or its folder
+    /// Undo a run: the name of its backup under `migration_backups`, or its folder
     #[arg(long, value_name = "BACKUP", conflicts_with = "dry_run")]
     restore: Option<String>,
 }
@@ -136,7 +136,7 @@ fn restored(app: &App, name: &str) -> Result<Report, Failure> {
         data.push_str(&format!("{what:8}  {}\n", path.display()));
     }
     data.push_str(&match restored.done.len() {
-        0 => format!("{GOOD}everything is as it was already{GOOD:#}\n"),
+        0 => format!("{GOOD}nothing to restore: every file is as it was{GOOD:#}\n"),
         number => format!("{GOOD}restored {}{GOOD:#}\n", count(number, "path")),
     });
     data.push_str(&format!(

@@ -12,7 +12,7 @@ use crate::database::state::State;
 use crate::ui::failure::{Failure, Result};
 use crate::ui::report::{self, BAD, Report};
 
-/// Show what was run on a service's database
+/// Show the runs on a service's database
 #[derive(clap::Args)]
 pub(crate) struct Args {
     /// The service

@@ -29,7 +29,7 @@ pub(crate) struct Args {
     /// Stop after this version (a version, or the name of a migration's folder)
     #[arg(long, value_name = "VERSION")]
     to: Option<String>,
-    /// Only list what would be applied
+    /// Only list the migrations that would be applied
     #[arg(long, conflicts_with = "sql")]
     dry_run: bool,
     /// Print the service's script for psql instead, bookkeeping included; with a folder, write one for each service
@@ -196,7 +196,7 @@ pub(crate) fn detail(app: &App, done: &Done) -> String {
     if skipped > 0 {
         let skipped = count(skipped, "statement");
         line.push_str(&format!(
-            "\n{NOTE}note{NOTE:#}: {skipped} skipped, since what they make is there or what they drop is not (`-v` lists them)"
+            "\n{NOTE}note{NOTE:#}: {skipped} skipped, since their objects already exist or are already gone (`-v` lists them)"
         ));
     }
     line
@@ -260,7 +260,7 @@ fn scripts(
 ) -> Result<Report, Vec<Failure>> {
     if folder.is_none() && targets.len() > 1 {
         return Err(Failure::usage("`--sql` prints the script of one service")
-            .help("name the service; or write a file for each with `--sql=DIR`: one psql is on one server")
+            .help("name the service, or write a file for each with `--sql=DIR`: one psql connects to one server")
             .into());
     }
     let purpose = Purpose::Apply {

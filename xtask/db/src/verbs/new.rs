@@ -24,7 +24,7 @@ pub(crate) struct Args {
     service: String,
     /// What the migration does, such as `add_phone_number`
     name: String,
-    /// Write it from the edited schema.rs
+    /// Write the migration from the edited schema.rs
     #[arg(long)]
     diff: bool,
     #[command(flatten)]
@@ -156,7 +156,7 @@ fn diff(
     let notes = attempt(app, &diesel, service, &mut database, &migration, &script).map_err(
         |failure| {
             failure.help(format!(
-                "Diesel's diff wrote this, and no file was made of it; `cargo xtask db new {} NAME` makes an empty one:\n{}",
+                "no file was written; Diesel's diff is below; `cargo xtask db new {} NAME` makes an empty one:\n{}",
                 service.name, script.up
             ))
         },

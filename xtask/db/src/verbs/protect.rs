@@ -9,20 +9,21 @@ use crate::ui::failure::{Failure, Result};
 use crate::ui::report::{GOOD, Outcome, Report};
 use crate::verbs::outcome::{lines, outcome};
 
-/// Protect a database: whatever destroys data in it wants `--force` and its name
+/// Protect a database: commands that destroy data in it need `--force` and its name
 ///
-/// The database keeps it, so it also holds where production is reached through a tunnel and looks like this machine.
+/// The database stores the protection, so it also works through a tunnel that makes production look like a local server.
 #[derive(clap::Args)]
 pub(crate) struct Args {
     /// The service
     service: String,
-    /// Take the protection away
+    /// Remove the protection
     #[arg(long)]
     off: bool,
 }
 
 /// What is said of a protected database.
-pub(crate) const PROTECTED: &str = "protected: to destroy data in it takes `--force` and its name";
+pub(crate) const PROTECTED: &str =
+    "protected: destroying its data now needs `--force` and its name";
 
 impl Args {
     /// Of a service that is to be protected.

@@ -8,9 +8,9 @@ use crate::ui::report::Report;
 
 /// Open a service's database with psql
 ///
-/// The password is in no command line: psql finds it in its environment, as PGPASSWORD, and other secrets of the URL in a
-/// service file that only you can read and that goes with psql. The database of another service is refused. The exit code
-/// is psql's own.
+/// The password is in no command line: psql gets it from PGPASSWORD in its environment, and other secrets of the URL
+/// from a temporary service file that only you can read. The database of another service is refused. The exit code is
+/// psql's own.
 #[derive(clap::Args)]
 pub(crate) struct Args {
     /// The service

@@ -16,8 +16,8 @@ use crate::verbs::outcome::{how_stopped, lines, outcome};
 
 /// Revert the newest migrations of a service and apply them again
 ///
-/// It asks for the name of the database where every migration would be reverted, and wherever the database is protected or
-/// not on this machine.
+/// It asks for the name of the database if every migration would be reverted, or if the database is protected or on
+/// another machine.
 #[derive(clap::Args)]
 pub(crate) struct Args {
     /// The service

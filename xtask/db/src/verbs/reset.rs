@@ -9,7 +9,7 @@ use crate::verbs::outcome::{lines, outcome};
 use crate::verbs::services::Services;
 use crate::verbs::{create, migrate, protect, seed};
 
-/// Drop databases, and create, migrate and seed them again; those that have rows are backed up first
+/// Drop, create, migrate and seed databases; those with rows are backed up first
 #[derive(clap::Args)]
 pub(crate) struct Args {
     #[command(flatten)]

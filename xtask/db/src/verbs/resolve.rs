@@ -14,7 +14,7 @@ use crate::ui::failure::{Failure, Result};
 use crate::ui::report::{GOOD, Outcome, Report};
 use crate::verbs::outcome::{lines, outcome};
 
-/// Say what became of an interrupted migration that runs without a transaction, where running it again fails
+/// Record the outcome of an interrupted migration without a transaction, if running it again fails
 #[derive(clap::Args)]
 pub(crate) struct Args {
     /// The service
@@ -99,7 +99,7 @@ fn interrupted<'s>(session: &'s Session<'_>, migration: &Migration) -> Result<&'
     };
     if migration.in_transaction {
         return Err(nothing(
-            "it runs in a transaction, which leaves all of it or nothing".to_owned(),
+            "it runs in a transaction, so it is applied completely or not at all".to_owned(),
         ));
     }
     let is_applied = session.state.versions().contains(&migration.version);

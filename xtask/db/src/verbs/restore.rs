@@ -47,7 +47,7 @@ fn put_back(app: &App, target: &Target<'_>, args: &Args) -> Result<Outcome> {
     };
     if let Some(visit) = &mut visit {
         let what = format!(
-            "the present content, and ends every session ({} replaces it; the database stays beside it under another name)",
+            "the current content, and ends every session ({} replaces it; the database stays beside it under another name)",
             backup.manifest.time
         );
         let danger = Danger::to(visit, &what)?;

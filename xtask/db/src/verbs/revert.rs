@@ -15,8 +15,8 @@ use crate::verbs::outcome::{lines, outcome, stopped};
 
 /// Revert the newest migrations of a service with their down.sql
 ///
-/// It asks for the name of the database where no migration would stay applied, and wherever the database is protected or not
-/// on this machine.
+/// It asks for the name of the database if no migration would stay applied, or if the database is protected or on
+/// another machine.
 #[derive(clap::Args)]
 pub(crate) struct Args {
     /// The service
@@ -57,7 +57,7 @@ fn revert(mut visit: Visit<'_>, args: &Args) -> Outcome {
         ran.failed.map_or(Ok(()), |failed| {
             let go_on = go_on(target, &chosen);
             let advice = format!("fix its down.sql, then: {go_on}");
-            Err(failed.advised(&advice, &format!("to go on: {go_on}")))
+            Err(failed.advised(&advice, &format!("to continue: {go_on}")))
         })
     })();
     let time = done.iter().map(|done| done.duration).sum();

@@ -21,7 +21,7 @@ use crate::workspace::diesel_toml::DieselToml;
 pub(crate) struct Args {
     #[command(flatten)]
     services: Services,
-    /// Change nothing; show what would change, and exit with 1 if anything would
+    /// Write nothing; show the changes, and exit with 1 if there are any
     #[arg(long)]
     check: bool,
     #[command(flatten)]
@@ -163,7 +163,7 @@ fn outdated(app: &App, service: &Service, file: &SchemaFile) -> Option<Finding> 
         Some(_) => Finding::new(
             "schema",
             format!(
-                "it is not what Diesel prints from the migrations: here is {}, where Diesel prints {}",
+                "out of date: found {}, Diesel generates {}",
                 quoted(is),
                 quoted(should)
             ),

@@ -24,12 +24,12 @@ use crate::workspace::Service;
 
 /// Run each service's `seeds/*.sql`, by name, each in a transaction
 ///
-/// Seeds run again each time, so they are written to change nothing then (`ON CONFLICT DO NOTHING`).
+/// Every run executes all seeds, so write them so that a second run changes nothing (`ON CONFLICT DO NOTHING`).
 #[derive(clap::Args)]
 pub(crate) struct Args {
     #[command(flatten)]
     services: Services,
-    /// Also where the database is protected, or on another machine
+    /// Allow this on a protected database, or on another machine
     #[arg(long)]
     force: bool,
 }
@@ -175,7 +175,7 @@ fn only_local(target: &Target<'_>, state: &State) -> Result<()> {
         ),
     )
     .at(url.place())
-    .help("if that is what you want, add `--force`"))
+    .help("to do it anyway, add `--force`"))
 }
 
 /// All of a file, or nothing of it.
@@ -199,7 +199,7 @@ fn run_one(session: &mut Session<'_>, seed: &Seed) -> Result<()> {
         }
         match ended {
             true => failure,
-            false => failure.help("nothing of this file was kept; those before it were"),
+            false => failure.help("this file was rolled back; the files before it were kept"),
         }
     };
     match done {

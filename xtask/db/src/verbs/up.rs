@@ -13,7 +13,7 @@ use crate::workspace::dotenv;
 /// Start the local development server; create and migrate every database
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// Run the services' `seeds/*.sql`, too
+    /// Also run the services' `seeds/*.sql`
     #[arg(long)]
     seed: bool,
 }

@@ -6,8 +6,8 @@ use crate::ui::report::Report;
 
 /// Print the URL of a service's database, password included, for other tools
 ///
-/// Only to standard output, and nothing else with it: `DATABASE_URL=$(cargo xtask db url arc) diesel print-schema`. The
-/// server is not asked.
+/// It prints only the URL, to standard output: `DATABASE_URL=$(cargo xtask db url arc) diesel print-schema`. It does
+/// not connect to the server.
 #[derive(clap::Args)]
 pub(crate) struct Args {
     /// The service

@@ -25,7 +25,7 @@ impl Faults {
                 manifest.written(node)
             );
             let remedy =
-                "postgres = \"18\", or postgres = [\"17\", \"18\"]: local servers are of the last";
+                "postgres = \"18\", or postgres = [\"17\", \"18\"]: local servers run the last one";
             self.add((file, Some(node.line)), message, remedy);
             return None;
         }
@@ -46,7 +46,7 @@ impl Faults {
         let line = table.get(KEY).map(|node| node.line);
         for version in own.iter().filter(|version| !all.contains(version)) {
             let message = format!(
-                "`{KEY}` names PostgreSQL {version}, which the workspace is not for: it names {}",
+                "`{KEY}` names PostgreSQL {version}, but the workspace names only {}",
                 all.join(", ")
             );
             let remedy = "add it to [workspace.metadata.db] in the root Cargo.toml, or remove it";

@@ -88,8 +88,8 @@ impl Faults {
                 let remedy = "as PostgreSQL's manual writes it: shared_preload_libraries = \"…\"";
                 self.add(place, message, remedy);
             } else if NOT_THEIRS.contains(&name.to_lowercase().as_str()) {
-                let message = format!("`{name}` in `{CONF}` is not for a service to say");
-                let remedy = "remove it: the throw-away server gets it from what starts it";
+                let message = format!("a service may not set `{name}` in `{CONF}`");
+                let remedy = "remove it: the launcher of the throw-away server sets it";
                 self.add(place, message, remedy);
             } else if let Some(value) = value(manifest, node) {
                 conf.insert(name, value);

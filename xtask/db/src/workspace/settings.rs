@@ -111,7 +111,7 @@ fn understand(
     let name = manifest.get(&["package", "name"]);
     let Some(name) = name.and_then(Node::as_str) else {
         let place = (file, Some(manifest.line(&["package"])));
-        let remedy = "a service is a package of its own";
+        let remedy = "every service is a package";
         return faults.add(place, "it has no `[package] name`", remedy);
     };
     let place = (file, Some(manifest.line(&DB)));
@@ -171,7 +171,7 @@ fn superuser(file: &str, manifest: &TomlFile, settings: &Node, faults: &mut Faul
     match said.value {
         NodeValue::Boolean(true) if reason.is_none() => {
             let message = "`superuser = true` has no `superuser-reason`";
-            let remedy = "say what in the migrations needs it: superuser-reason = \"…\"";
+            let remedy = "say why the migrations need it: superuser-reason = \"…\"";
             faults.add(place, message, remedy);
         }
         NodeValue::Boolean(said) => return said,

@@ -16,7 +16,7 @@ fn names_and_versions_that_are_not_there() {
     repository
         .run("test --postgres 17")
         .exits(2)
-        .says("this workspace is not for PostgreSQL 17")
+        .says("this workspace does not support PostgreSQL 17")
         .says("names 15, 18");
     repository.edit(
         "services/cv/Cargo.toml",
@@ -26,7 +26,7 @@ fn names_and_versions_that_are_not_there() {
     repository
         .run("test cv --postgres 15")
         .exits(2)
-        .says("service `cv` is not for PostgreSQL 15")
+        .says("service `cv` does not support PostgreSQL 15")
         .says("[package.metadata.db] of its Cargo.toml names 18");
     repository.commit();
     repository.git(&["branch", "--force", "main"]);

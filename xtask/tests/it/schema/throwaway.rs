@@ -110,5 +110,5 @@ fn a_diesel_of_another_minor_version_on_the_path_is_passed_over() {
     command.env("DIESEL_CLI", "/no/such/diesel");
     workspace
         .run(command, 2)
-        .says("which DIESEL_CLI names, is no Diesel CLI");
+        .says("which DIESEL_CLI names, is not a Diesel CLI");
 }

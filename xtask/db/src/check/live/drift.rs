@@ -181,6 +181,6 @@ fn help(sessions: [&Connection; 2]) -> String {
         return help;
     }
     format!(
-        "{help}\nthe database is on PostgreSQL {live}, and was compared with one on {throwaway}, which may write definitions in another way: set LOCAL_POSTGRES_VERSION={live} to be sure"
+        "{help}\nthe database is on PostgreSQL {live}, but was compared on PostgreSQL {throwaway}, which may print definitions differently: set LOCAL_POSTGRES_VERSION={live} to be sure"
     )
 }

@@ -90,7 +90,7 @@ impl<'c> Case<'_, 'c> {
             Some(shown) => trial.findings.push(told.not_the_same(&shown)),
             None => trial.ignored.push(Ignored::new(
                 told,
-                "what it makes depends on the order of columns, which down.sql of an earlier migration can't undo",
+                "its result depends on the order of columns, which an earlier down.sql can't restore",
             )),
         }
         Ok(())

@@ -52,7 +52,7 @@ impl Told<'_> {
         let finding = Finding::new("not-repeatable", message).of(&self.service.name);
         at(self.app, finding, failed).help(remedy(
             failed,
-            "have down.sql undo everything that up.sql does, the rows that it writes too",
+            "down.sql must undo everything that up.sql does, including the rows that it writes",
         ))
     }
 
@@ -60,11 +60,11 @@ impl Told<'_> {
         let path = self.app.workspace.shown(&self.migration.up_path());
         Finding::new(
             "not-repeatable",
-            format!("up.sql makes something else when it runs again after down.sql:\n{shown}"),
+            format!("up.sql has a different result when it runs again after down.sql:\n{shown}"),
         )
         .of(&self.service.name)
         .at(path, first_line(&self.migration.up))
-        .help("IF NOT EXISTS and OR REPLACE keep what an earlier run left: create plainly, drop in down.sql: name what has to be made, and drop it in down.sql")
+        .help("IF NOT EXISTS and OR REPLACE keep objects of an earlier run: use a plain CREATE in up.sql, and drop the object in down.sql")
     }
 }
 

@@ -70,10 +70,19 @@ fn source(tables: &[Table], names: &BTreeMap<&str, String>, detail: Detail) -> S
         };
     }
     for table in tables {
-        let lines = table.references.iter().filter_map(|reference| {
+        let name = &names[&*table.name];
+        let (own, others): (Vec<_>, Vec<_>) = table
+            .references
+            .iter()
+            .partition(|reference| reference.to == table.name);
+        // Of several from a table to itself, Mermaid 11 draws the last: they are one line.
+        if !own.is_empty() {
+            out += &relationship(name, name, &own);
+        }
+        let lines = others.iter().filter_map(|reference| {
             // The table of an extension, or a partition, is not drawn.
             let to = names.get(&*reference.to)?;
-            Some(relationship(to, &names[&*table.name], reference))
+            Some(relationship(to, name, &[reference]))
         });
         out.extend(lines);
     }
@@ -97,14 +106,18 @@ fn attribute(column: &Column) -> String {
     line + "\n"
 }
 
-fn relationship(to: &str, from: &str, reference: &Reference) -> String {
-    let one = if reference.is_optional { "|o" } else { "||" };
-    let many = if reference.is_unique { "o|" } else { "o{" };
-    let columns: Vec<_> = reference.columns.iter().map(|it| quotable(it)).collect();
-    format!(
-        "    \"{to}\" {one}--{many} \"{from}\" : \"{}\"\n",
+fn relationship(to: &str, from: &str, references: &[&Reference]) -> String {
+    let is_optional = references.iter().any(|it| it.is_optional);
+    let is_unique = references.iter().all(|it| it.is_unique);
+    let one = if is_optional { "|o" } else { "||" };
+    let many = if is_unique { "o|" } else { "o{" };
+    let columns = |it: &&Reference| {
+        let columns: Vec<_> = it.columns.iter().map(|it| quotable(it)).collect();
         columns.join(", ")
-    )
+    };
+    let columns: Vec<_> = references.iter().map(columns).collect();
+    let columns = columns.join("; ");
+    format!("    \"{to}\" {one}--{many} \"{from}\" : \"{columns}\"\n")
 }
 
 /// What each table is called in the diagram: no two the same.
