@@ -1,6 +1,6 @@
 
 # What is in the workspace: services, and the migrations of the one that is named already.
-_xtask_names() {
+_@id@_names() {
     local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]} verb=${COMP_WORDS[2]} service='' word
     [[ ${COMP_WORDS[1]} == db && ${COMP_CWORD} -ge 3 && ${current} != -* ]] || return
     case ${verb} in up | down | fix) return ;; esac
@@ -8,18 +8,18 @@ _xtask_names() {
         [[ ${word} == -* ]] || { service=${word}; break; }
     done
     [[ -n ${service} && (${previous} == --to || ${verb} == resolve) ]] || service=''
-    COMPREPLY+=($(compgen -W "$(cargo xtask completions bash --names ${service} 2>/dev/null)" -- "${current}"))
+    COMPREPLY+=($(compgen -W "$(@ask@ bash --names ${service} 2>/dev/null)" -- "${current}"))
 }
 
-# `cargo xtask …` is completed as `xtask …`; everything else of cargo's as before.
-_cargo_xtask() {
-    if [[ ${COMP_CWORD} -ge 2 && ${COMP_WORDS[1]} == xtask ]]; then
-        COMP_WORDS=("${COMP_WORDS[@]:1}")
-        COMP_CWORD=$((COMP_CWORD - 1))
-        _xtask xtask "${COMP_WORDS[COMP_CWORD]}" "${COMP_WORDS[COMP_CWORD - 1]}"
-        _xtask_names
+# `cargo @word@ …` is completed as `@line@ …`; everything else of cargo's as before.
+_cargo_@word@() {
+    if [[ ${COMP_CWORD} -ge 2 && ${COMP_WORDS[1]} == @word@ ]]; then
+        COMP_WORDS=(@program@ "${COMP_WORDS[@]:@skipped@}")
+        COMP_CWORD=$((COMP_CWORD + 1 - @skipped@))
+        _@program@ @program@ "${COMP_WORDS[COMP_CWORD]}" "${COMP_WORDS[COMP_CWORD - 1]}"
+        _@id@_names
     elif declare -F _cargo >/dev/null; then
         _cargo "$@"
     fi
 }
-complete -F _cargo_xtask -o bashdefault -o default cargo
+complete -F _cargo_@word@ -o bashdefault -o default cargo

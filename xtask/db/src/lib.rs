@@ -39,7 +39,7 @@ use verbs::{
 };
 use workspace::Workspace;
 
-/// Create, migrate and look at the databases of the services
+/// Create, migrate and inspect the databases of the services
 #[derive(clap::Args)]
 #[command(arg_required_else_help = true, help_template = HELP)]
 pub struct Args {
@@ -195,19 +195,39 @@ impl Completions {
 
     fn script(&self, command: &clap::Command, binary: &str) -> String {
         let mut script = Vec::new();
-        clap_complete::generate(self.shell, &mut command.clone(), binary, &mut script);
+        // In bash, clap 4.6 finds no subcommand of a program whose name has a hyphen.
+        let program = match self.shell {
+            Shell::Bash => binary.replace('-', ""),
+            _ => binary.to_owned(),
+        };
+        clap_complete::generate(self.shell, &mut command.clone(), &program, &mut script);
         let mut script = String::from_utf8_lossy(&script).into_owned();
-        match self.shell {
-            Shell::Bash => script.push_str(include_str!("completions.bash")),
-            Shell::Fish => script.push_str(include_str!("completions.fish")),
+        let ours = match self.shell {
+            Shell::Bash => include_str!("completions.bash"),
+            Shell::Fish => include_str!("completions.fish"),
             Shell::Zsh => {
-                script = script.replace(":_default", ":_xtask_names");
-                script.push_str(include_str!("completions.zsh"));
+                script = script.replace(":_default", ":_@id@_names");
+                include_str!("completions.zsh")
             }
-            _ => {}
-        }
-        script
+            _ => "",
+        };
+        in_place(&(script + ours), binary, &program)
     }
+}
+
+/// A script of ours for `cargo xtask`, an alias, or for `cargo db`, which cargo turns into `cargo-db db`.
+fn in_place(script: &str, binary: &str, program: &str) -> String {
+    let (word, line, ask, skipped) = match binary.strip_prefix("cargo-") {
+        Some(word) => (word, format!("{binary} {word}"), binary.to_owned(), "1"),
+        None => (binary, binary.to_owned(), format!("cargo {binary}"), "2"),
+    };
+    script
+        .replace("@ask@", &format!("{ask} completions"))
+        .replace("@id@", &binary.replace('-', "_"))
+        .replace("@line@", &line)
+        .replace("@program@", program)
+        .replace("@skipped@", skipped)
+        .replace("@word@", word)
 }
 
 /// The services with a database, or the versions and names of one's migrations: a line each.
@@ -237,7 +257,7 @@ mod tests {
     fn completions_are_those_of_the_program() {
         let command = clap::Command::new("cargo").bin_name("cargo");
         for (shell, line) in [
-            (Shell::Bash, "_cargo__db() {"),
+            (Shell::Bash, "_cargodb() {"),
             (Shell::Zsh, "#compdef cargo-db"),
             (Shell::Fish, "complete -c cargo-db "),
         ] {
