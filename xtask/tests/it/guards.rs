@@ -398,7 +398,7 @@ fn of_many_objects_that_nobody_explains_five_are_named() {
         let run = workspace.db("migrate").exits(6);
         let named: Vec<_> = (1..=count.min(5)).map(|n| format!("`t{n}`")).collect();
         let more = if count > 5 { ", …" } else { "" };
-        run.says(&format!("says whose: {}{more}\n", named.join(", ")));
+        run.says(&format!("proves its owner: {}{more}\n", named.join(", ")));
     }
 }
 
