@@ -105,7 +105,7 @@ fn what_becomes_of_a_migration_whose_link_is_lost_is_waited_for() {
     workspace
         .db("revert arc")
         .exits(4)
-        .says("the connection was lost; `2026-01-03-000000_slow` is not applied; to go on: ");
+        .says("the connection was lost; `2026-01-03-000000_slow` is not applied; to continue: ");
 }
 
 #[test]
