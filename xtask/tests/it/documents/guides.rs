@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use super::{BROKEN, TEAM};
+use super::{BROKEN, TEAM, migrated};
 use crate::support::{
     Files, Run, Section, Shown, Workspace, diesel_program, repository, shown, value,
 };
@@ -178,4 +178,40 @@ fn a_suppression_as_the_document_shows_it_is_one() {
     files.db("check --offline").exits(1).says("ban-drop-column");
     files.migration("arc", name, &format!("{timeouts}{up}"), "SELECT 1;");
     files.db("check --offline").exits(0);
+}
+
+/// The words in quotation marks, each at its first place.
+fn quoted_words(text: &str, is_one: impl Fn(&str) -> bool) -> Vec<String> {
+    let pieces: Vec<_> = text.split('"').collect();
+    let mut words = Vec::new();
+    for (word, after) in pieces[1..]
+        .iter()
+        .step_by(2)
+        .zip(pieces[2..].iter().step_by(2))
+    {
+        if is_one(after) && !words.contains(&(*word).to_owned()) {
+            words.push((*word).to_owned());
+        }
+    }
+    words
+}
+
+#[test]
+fn the_json_has_the_keys_that_are_shown() {
+    let workspace = migrated();
+    let up = "CREATE TABLE team (id bigint PRIMARY KEY);";
+    workspace.migration("arc", TEAM, up, "-- nothing");
+    workspace.write(".env.template", "ARC_DATABASE_URL=\n");
+    let shown = blocks("docs/json.md", "text");
+    let lines = [
+        "status --json",
+        "history arc --json",
+        "check --offline --json",
+    ];
+    assert_eq!(shown.len(), lines.len());
+    for (line, shown) in lines.iter().zip(shown) {
+        let said = workspace.db(line).stdout;
+        let keys = quoted_words(&said, |after| after.trim_start().starts_with(':'));
+        assert_eq!(keys, quoted_words(&shown, |_| true), "{line}");
+    }
 }
