@@ -11,15 +11,15 @@ use crate::{Outcome, child, github, matrix};
 /// Run the steps of CI, all of them even if one fails
 #[derive(clap::Args)]
 pub struct Args {
-    /// Print the steps and what each runs
+    /// Print the steps and the command of each
     #[arg(long)]
     list: bool,
-    /// Only these steps, in this order [default: all]
+    /// Run only these steps, in this order [default: all]
     #[arg(value_name = "STEP")]
     steps: Vec<String>,
 }
 
-/// What a step is called, the program (our own where it is `xtask`) with its arguments, and a variable that it wants.
+/// What a step is called, the program (our own where it is `xtask`) with its arguments, and a variable that it needs.
 struct Step {
     name: &'static str,
     command: &'static [&'static str],
@@ -34,7 +34,7 @@ const fn step(name: &'static str, command: &'static [&'static str]) -> Step {
     }
 }
 
-/// Only where they are named: `lints` builds the same with the newest Rust, advisories are fetched, and `citus` wants a
+/// Run only if they are named: `lints` builds the same with the newest Rust, advisories are downloaded, and `citus` needs a
 /// cluster.
 const MORE: [Step; 3] = [
     step(

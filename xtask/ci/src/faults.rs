@@ -16,7 +16,7 @@ pub struct Args {
     /// The kinds of faults [default: all]
     #[arg(value_name = "KIND")]
     kinds: Vec<String>,
-    /// How many rounds of each kind
+    /// The number of rounds of each kind
     #[arg(long, value_name = "N", default_value_t = 200, value_parser = clap::value_parser!(u64).range(1..))]
     rounds: u64,
     /// The seed of the first round; every further round uses the next one [default: the time]
@@ -25,7 +25,7 @@ pub struct Args {
     /// The major version of the server [default: `LOCAL_POSTGRES_VERSION`]
     #[arg(long, value_name = "VERSION")]
     postgres: Option<String>,
-    /// Only list the kinds
+    /// Only list the kinds of faults
     #[arg(long)]
     list: bool,
 }

@@ -18,13 +18,13 @@ pub(crate) use packages::Packages;
 /// Print the CI matrix: every service on every PostgreSQL version that it supports
 #[derive(clap::Args)]
 pub struct Args {
-    /// Keep what the changes since the merge base with BASE can affect; an empty BASE keeps everything
+    /// Keep only what the changes since the merge base with BASE can affect; an empty BASE keeps everything
     #[arg(long, value_name = "BASE")]
     changed: Option<String>,
-    /// An entry per service and version, or one per version with all its services
+    /// Print an entry per service and version, or an entry per version with all its services
     #[arg(long, value_enum, default_value_t)]
     by: By,
-    /// The packages that are not services, on the oldest and the newest version
+    /// Print the packages that are not services, with the oldest and the newest version
     #[arg(long)]
     tools: bool,
     /// Print JSON, or a table for people
@@ -105,7 +105,7 @@ pub(crate) fn settings() -> anyhow::Result<Settings> {
     Settings::read(&here)
 }
 
-/// Every affected service on its versions. One without a database meets none: it is there once, with the newest.
+/// Every affected service on its versions. A service without a database appears once, with the newest version.
 pub(crate) fn services(settings: &Settings, affected: &Affected) -> Vec<Entry> {
     let mut entries = Vec::new();
     for service in settings.services.iter().filter(|it| affected.has(&it.name)) {

@@ -25,19 +25,19 @@ pub struct Args {
     /// Patches, or sources in which faults are planted [default: all]
     #[arg(value_name = "FILE")]
     files: Vec<String>,
-    /// Only what the changes since the merge base with BASE touch: of the patches, those to a file that has changed
+    /// Keep only faults in code that changed since the merge base with BASE; a patch counts if its file changed
     #[arg(long, value_name = "BASE")]
     in_diff: Option<String>,
-    /// Only part K of N, from 0, such as `0/4`
+    /// Run only part K of N, counted from 0, such as `0/4`
     #[arg(long, value_name = "K/N")]
     shard: Option<Shard>,
-    /// How long the tests may take [default: five times what they take without a fault, for patches and a minute]
+    /// The time limit of the tests [default: five times their normal duration; for patches, plus one minute]
     #[arg(long, value_name = "SECONDS")]
     timeout: Option<NonZero<u32>>,
-    /// Only list the patches, with what each would cost
+    /// Only list the patches, with the consequence of each
     #[arg(long)]
     list: bool,
-    /// Only the patches
+    /// Try only the patches
     #[arg(long)]
     patches: bool,
 }
@@ -106,7 +106,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Outcome> {
     })
 }
 
-/// Tries one patch after the other. First their tests without any: a test that fails anyway notices nothing.
+/// Tries one patch after the other. Their tests run without a fault first: a test that fails anyway notices nothing.
 fn try_all(
     tree: &mut Tree,
     patches: Vec<Patch>,

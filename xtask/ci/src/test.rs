@@ -19,28 +19,28 @@ use crate::{Outcome, child, github};
 use results::{Ran, Results};
 use servers::Servers;
 
-/// Run the tests of the services, each with a PostgreSQL of its own
+/// Run the tests of the services, each with its own PostgreSQL
 #[derive(clap::Args)]
 pub struct Args {
     /// Services, or other packages of the workspace [default: all services]
     #[arg(value_name = "SERVICE")]
     names: Vec<String>,
-    /// The packages that are not services, instead
+    /// Test the packages that are not services, instead
     #[arg(long, conflicts_with = "names")]
     tools: bool,
-    /// Major version, or `all` that each service may meet [default: as `cargo test`]
+    /// The major version, or `all` that each service supports [default: as `cargo test`]
     #[arg(long, value_name = "VERSION|all")]
     postgres: Option<String>,
-    /// Only what the changes since the merge base with BASE can affect
+    /// Test only packages that the changes since the merge base with BASE can affect
     #[arg(long, value_name = "BASE")]
     changed: Option<String>,
-    /// Only part M of N of the tests, so that N machines share them (with cargo-nextest): `hash:1/2`
+    /// Run only part M of N of the tests, to divide them among N machines (with cargo-nextest): `hash:1/2`
     #[arg(long, value_name = "M/N")]
     partition: Option<String>,
     /// Continue without the versions that this machine can't run
     #[arg(long)]
     skip_missing: bool,
-    /// For the tests: a part of their names, or options of theirs
+    /// Passed to the tests: a part of their names, or options
     #[arg(last = true)]
     args: Vec<String>,
 }

@@ -57,7 +57,7 @@ pub(crate) struct App {
     pub(crate) jobs: usize,
     pub(crate) lock_timeout: Duration,
     pub(crate) progress: Progress,
-    /// Print nothing that nobody asked for.
+    /// Print only results, warnings and errors.
     pub(crate) quiet: bool,
     /// Print also what is else only counted.
     pub(crate) verbose: bool,

@@ -123,7 +123,7 @@ fn copy(root: &Path, backup: &Path, entry: &Entry) -> anyhow::Result<()> {
     if let Some(folder) = to.parent() {
         fs::create_dir_all(folder)?;
     }
-    // Private whatever it was: a `.env` may be among them. The list knows the mode.
+    // Always private: a `.env` may be among them. The list knows the mode.
     Ok(replace(&to, &bytes, Some(0o600))?)
 }
 

@@ -1,7 +1,7 @@
 //! The databases of test processes: their names, and the removal of those whose process is gone.
 //!
 //! `lp_<run>_<number>_<label>`: `run` is the number of a lock that the process's own session holds. The server gives
-//! the lock back when that process dies, so a database without the lock of its run is nobody's. Nothing is inferred
+//! the lock back when that process dies, so a database without the lock of its run is unused. Nothing is inferred
 //! from ages or process ids, and a run that lives can't lose a database to another one.
 
 use std::sync::atomic::{AtomicU32, Ordering};

@@ -249,7 +249,7 @@ impl Place {
         })
     }
 
-    /// Starts the server, with what its data wants where there is some.
+    /// Starts the server, in the version and provider of its data if it has data.
     fn start(&self, mut settings: Settings, mut record: DevRecord) -> Result<Up> {
         if let Some(major) = record.major {
             if major != settings.version.major {
@@ -264,11 +264,11 @@ impl Place {
             settings.provider = record.provider;
             settings.image = settings.image.or_else(|| record.image.clone());
         }
-        // Somebody else may have taken the port while the server was down.
+        // Another program may have taken the port while the server was down.
         if TcpListener::bind((Ipv4Addr::LOCALHOST, record.port)).is_err() {
             record.port = native::free_port()?;
         }
-        // Before the start: a start that is killed half-way must not leave a server whose password nobody knows.
+        // Before the start: a start that is killed half-way must not leave a server with an unknown password.
         state::write(&self.file, &record)?;
         let order = Order {
             key: self.key.clone(),

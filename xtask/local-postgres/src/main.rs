@@ -27,10 +27,10 @@ enum Command {
         /// Major version of PostgreSQL
         #[arg(long, value_name = "MAJOR")]
         postgres: Option<String>,
-        /// The image, where Docker runs it, whatever a variable says
+        /// The image for Docker; overrides the variable
         #[arg(long)]
         image: Option<String>,
-        /// A setting of PostgreSQL's; a server of its own for each set of them
+        /// A setting of PostgreSQL; every set of settings gets a separate server
         #[arg(long, value_name = "NAME=VALUE", value_parser = setting)]
         set: Vec<(String, String)>,
     },
@@ -46,7 +46,7 @@ enum Command {
         /// Usually the name of a package
         name: Option<String>,
     },
-    /// Remove what is left of servers and test processes that were killed
+    /// Remove the remains of killed servers and test processes
     Gc,
 }
 
@@ -133,7 +133,7 @@ fn run(command: Command) -> Result<String> {
     }
 }
 
-/// A setting of PostgreSQL's as its own `-c` takes it.
+/// A setting in the form of PostgreSQL's own option `-c`.
 fn setting(text: &str) -> Result<(String, String), String> {
     let (name, value) = text.split_once('=').ok_or("not of the form NAME=VALUE")?;
     Ok((name.to_owned(), value.to_owned()))

@@ -84,7 +84,7 @@ fn make_folder(folder: &Path, user: &ServerUser) -> Result<()> {
     user.own(folder)
 }
 
-/// A port of 127.0.0.1 that nobody listens at.
+/// A free port of 127.0.0.1.
 pub(crate) fn free_port() -> Result<u16> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
         .context("failed to find a free port on 127.0.0.1")?;
@@ -178,7 +178,7 @@ pub(crate) fn end_script(pid: u32, folder: &Path) -> Result<bool> {
 
 /// Removes throw-away folders of this user whose script is gone, and ends servers in them. Returns how many.
 ///
-/// The script sees to its folder whatever happens to the tests; this is for what happens to the script.
+/// The script removes its folder even if the tests are killed; this is for the case that the script is killed.
 pub(crate) fn remove_leftovers() -> usize {
     let Ok(user) = ServerUser::find() else {
         return 0;
@@ -323,7 +323,7 @@ impl Process {
                 log.try_clone()
                     .context("failed to share the server's log")?,
             )
-            // Ctrl-C ends the tests, not the server that the next run wants.
+            // Ctrl-C ends the tests, not the server that the next run needs.
             .process_group(0);
         let child = command.spawn().context("failed to run `sh`")?;
         Ok(Self { child, log })

@@ -76,7 +76,7 @@ pub(crate) fn owned<const N: usize>(settings: [(&str, &str); N]) -> Vec<(String,
 /// How long a server and its data live.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Lifetime {
-    /// Until nobody has been connected for so long.
+    /// Until it has had no connection for so long.
     Idle(Duration),
     /// Until it is stopped; its data until it is wiped. The port stays the same.
     Durable { port: u16 },
@@ -166,7 +166,7 @@ pub(crate) fn check_version(settings: &Settings, release: &Release, what: &str) 
 
 /// Says something to the user: not through `eprintln!`, which a test harness hides while tests pass.
 pub(crate) fn note(message: &str) {
-    // Nobody to tell is no reason to fail.
+    // A missing reader is not a reason to fail.
     let _ = writeln!(std::io::stderr(), "local-postgres: {message}");
 }
 

@@ -1,4 +1,4 @@
-//! Starting a server with whatever this machine has.
+//! Starts a server with the programs of this machine.
 
 use anyhow::Result;
 

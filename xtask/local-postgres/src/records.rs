@@ -50,7 +50,7 @@ pub(crate) fn all() -> Result<Vec<(PathBuf, Record)>> {
 pub(crate) fn remove_dead() -> Result<usize> {
     let mut removed = 0;
     for file in files()? {
-        // Somebody who has the lock is starting a server, or stopping one.
+        // A process that has the lock is starting a server, or stopping one.
         let Some(lock) = Lock::try_take(&file)? else {
             continue;
         };

@@ -52,7 +52,7 @@ pub(crate) const FAST: [(&str, &str); 16] = [
 /// A running PostgreSQL server for tests: found if this checkout has one of that name, or else started.
 ///
 /// It holds a session while it lives, so that the server doesn't take itself for idle. Dropping it leaves the server
-/// running for the next run of the tests; it stops itself when nobody has been connected for
+/// running for the next run of the tests; it stops itself when it has had no connection for
 /// `LOCAL_POSTGRES_IDLE_MINUTES`.
 pub struct Server {
     url: Url,
@@ -147,7 +147,7 @@ impl Server {
             return Ok(server);
         }
         let lock = Lock::take(&file)?;
-        // Somebody else may have started it while we waited.
+        // Another process may have started it while we waited.
         if let Some(server) = Self::find(&file) {
             return Ok(server);
         }
@@ -174,7 +174,7 @@ impl Server {
         };
         state::write(&file, &record)?;
         drop(lock);
-        // Whoever starts a server has the time to tidy up; that others left something is no reason to fail.
+        // Starting a server takes long anyway, so tidy up now; a failure to do so is not an error.
         let _ = records::remove_dead();
         Ok(server)
     }

@@ -124,7 +124,7 @@ impl Lock {
         }
     }
 
-    /// The lock of a record, if nobody has it.
+    /// The lock of a record, if it is free.
     pub(crate) fn try_take(record: &Path) -> Result<Option<Self>> {
         let path = record.with_extension("lock");
         let failed = || format!("failed to lock `{}`", path.display());

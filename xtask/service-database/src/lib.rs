@@ -113,7 +113,7 @@ impl Service {
         let (mut worker, _) = self.connect_to_own(url)?;
         lock::acquire(&mut worker, lock::WORK, deadline, self.name)?;
 
-        // Read now that nobody else writes. Diesel creates its table here if it is missing.
+        // Read now, while no other run writes. Diesel creates its table here if it is missing.
         let failed = |source| Error::Migration {
             service: self.name,
             source,

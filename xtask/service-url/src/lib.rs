@@ -51,7 +51,7 @@ pub const FALLBACK: &str = "DATABASE_URL";
 /// hold a password.
 #[derive(Clone, PartialEq, Eq)]
 pub struct ServiceUrl {
-    /// The URL, or whatever else libpq takes, without space around it. Not checked.
+    /// The URL, or another connection string of libpq, without space around it. Not checked.
     pub text: String,
     /// Where it was found.
     pub origin: Origin,

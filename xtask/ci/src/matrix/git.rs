@@ -80,7 +80,7 @@ impl Base {
         child::answer(command(&self.root).args(["show", &name])).ok()
     }
 
-    /// Whether a source in `folder` has the text of a file compiled in: the file is code then, whatever its name says.
+    /// Whether a source in `folder` has the text of a file compiled in: then the file is code, with any extension.
     pub(super) fn is_compiled_in(&self, folder: &str, file: &str) -> bool {
         let name = Path::new(file).file_name().unwrap_or_default();
         let mut grep = command(&self.root);

@@ -13,7 +13,7 @@ use crate::matrix::Base;
 
 /// Has cargo-mutants plant its faults in the tool; whether all were noticed. Where it is not installed, says so.
 ///
-/// Those that change nothing that anybody could see are in `.cargo/mutants.toml`, each with its reason.
+/// Those without a visible effect are in `.cargo/mutants.toml`, each with its reason.
 ///
 /// # Errors
 /// It can't be run, or finds that the tests fail without a fault.

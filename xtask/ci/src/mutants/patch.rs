@@ -1,4 +1,4 @@
-//! A fault that somebody thought out: a patch with what it would cost, and the tests that have to notice.
+//! A fault that a person wrote: a patch with its consequence, and the tests that have to notice.
 
 use std::path::Path;
 
@@ -14,7 +14,7 @@ pub(super) struct Patch {
     pub(super) path: String,
     /// The name of its file, without the ending.
     pub(super) name: String,
-    /// What it would cost, if nobody noticed.
+    /// Its consequence, if no test noticed.
     pub(super) cost: String,
     /// The tests that notice, each with its module: of `xtask/tests/it`, or, after `db::`, of `xtask/db/src`.
     pub(super) tests: Vec<String>,

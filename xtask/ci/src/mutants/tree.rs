@@ -1,4 +1,4 @@
-//! Where faults are planted: a checkout of its own, so that whatever happens none stays in the real one.
+//! Where faults are planted: a separate checkout, so that no fault can stay in the real one.
 
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};

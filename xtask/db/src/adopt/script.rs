@@ -45,7 +45,7 @@ impl Roles {
 
 impl Script {
     /// Makes a migration of the same schema written without and with the statements that drop it; `None` where the two
-    /// do not belong together, since somebody changed the schema between them.
+    /// do not belong together, since the schema changed between them.
     pub(super) fn new(created: &str, dropped: &str, roles: &Roles) -> Option<Self> {
         let (created, dropped) = (statements_of(created), statements_of(dropped));
         let (created, dropped) = (without_head(&created), without_head(&dropped));

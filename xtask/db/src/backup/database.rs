@@ -129,12 +129,12 @@ impl Beside {
         left
     }
 
-    /// It is somebody's now: it is not dropped any more.
+    /// It is in use now: it is not dropped any more.
     pub(super) fn hand_over(mut self) {
         self.handed_over = true;
     }
 
-    /// Drops it, with whoever is connected.
+    /// Drops it, and ends its sessions.
     ///
     /// # Errors
     /// The server's.

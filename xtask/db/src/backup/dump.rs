@@ -76,14 +76,14 @@ fn snapshot(
         connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")?;
         let snapshot = connection.query_text("SELECT pg_export_snapshot()", &[])?;
         let properties = Properties::read(connection)?;
-        // Before the dump, not after: a session that is idle for hours may be cut off, and by then nobody needs it.
+        // Before the dump, not after: a session that is idle for hours may be cut off, and by then it is not needed.
         let census = Census::take(connection, history_schema.as_deref(), step)?;
         Ok((snapshot.unwrap_or_default(), properties, census))
     })();
     let (snapshot, properties, census) = read.map_err(|error| {
         let failure = target.failed("count the rows of", &error);
         match error.sqlstate.as_str() {
-            // A table that somebody has locked.
+            // A table that another session has locked.
             "55P03" => Failure {
                 kind: Kind::Lock,
                 ..failure.help("wait, or give more time with `--lock-timeout SECONDS`")
@@ -177,7 +177,7 @@ fn write(
     })
 }
 
-/// How long to wait for a table that somebody has locked, in milliseconds; 0 would mean for ever.
+/// How long to wait for a table that another session has locked, in milliseconds; 0 would mean for ever.
 fn lock_timeout(app: &App) -> i32 {
     i32::try_from(app.lock_timeout.as_millis())
         .unwrap_or(i32::MAX)

@@ -34,7 +34,7 @@ impl Writing {
     pub(super) fn begin(root: &Path, service: &str, time: &str) -> anyhow::Result<Self> {
         let parent = root.join(FOLDER).join(service);
         folder(&root.join(FOLDER))?;
-        // Rows don't belong into a repository, and nobody should have to think of it.
+        // Rows don't belong in a repository, and git has to ignore them automatically.
         let ignore = root.join(FOLDER).join(".gitignore");
         if !ignore.exists() {
             std::fs::write(&ignore, "*\n")

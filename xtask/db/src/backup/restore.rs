@@ -116,7 +116,7 @@ SELECT json_build_object('name', current_user,
 /// Restores a verified backup. `session` holds the lock on the database that serves, `None` where there is none.
 ///
 /// # Errors
-/// Whatever stands in the way; then the database that served still does, and the new one is dropped.
+/// Any obstacle; then the current database is unchanged, and the new one is dropped.
 pub(crate) fn restore(
     app: &App,
     target: &Target<'_>,

@@ -1,6 +1,6 @@
 //! Puts a restored database in the place of the one that serves: two renames in one transaction.
 //!
-//! Whatever ends us, or the server, in the middle: the server has made both renames or none.
+//! If this program or the server ends in the middle, the server has made both renames or none.
 
 use std::thread;
 use std::time::Duration;

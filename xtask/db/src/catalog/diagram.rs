@@ -1,4 +1,4 @@
-//! What a person wants to know of a database: tables with their columns, keys and indexes; enums; views.
+//! The parts of a database that a reader looks for: tables with their columns, keys and indexes; enums; views.
 
 use serde::Deserialize;
 

@@ -115,7 +115,7 @@ fn is_implied(difference: &Difference) -> bool {
 }
 
 impl Difference {
-    /// Whether it is what somebody may do with an object.
+    /// Whether it is a right on an object.
     pub(crate) fn is_privilege(&self) -> bool {
         ["grants", "default privileges"].contains(&self.key.kind.as_str())
     }

@@ -10,7 +10,7 @@ use super::scope::{Scope, SqlFile};
 use super::statement;
 use crate::sql::statements::Lines;
 
-/// Everything that the rules object to, whatever comments switch off.
+/// All findings of the rules, including suppressed ones.
 pub(super) fn check(scope: &Scope<'_>, migration: &SqlFile<'_>) -> Vec<Finding> {
     objections(migration, scope.app.workspace.oldest_postgres())
 }

@@ -5,7 +5,7 @@ use super::scope::{Scope, Subject};
 use super::table::{GROUPS, Look};
 use crate::ui::parallel;
 
-/// Everything that the files show, whatever is switched off.
+/// All findings in the files, including suppressed ones.
 pub(crate) fn run(scope: &Scope<'_>) -> Vec<Finding> {
     let mut findings = Vec::new();
     for group in GROUPS {

@@ -22,7 +22,7 @@ impl Rule {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Applies {
     Always,
-    /// Not to a table that the same file creates: nobody reads it yet.
+    /// Not to a table that the same file creates: no session reads it yet.
     ToOldTables,
     /// To statements that may wait for a lock that others hold.
     ToLocks,

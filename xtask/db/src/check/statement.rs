@@ -44,7 +44,7 @@ pub(crate) fn on_new_tables(sql: &str) -> Vec<Range<usize>> {
         let others_are_new =
             |new: &BTreeSet<String>| references(&words).iter().all(|table| new.contains(table));
         if let Some(table) = created(&words) {
-            // A reference to itself locks nobody else.
+            // A reference to itself locks no other table.
             new.insert(table);
             if others_are_new(&new) {
                 found.push(range);
@@ -59,7 +59,7 @@ pub(crate) fn on_new_tables(sql: &str) -> Vec<Range<usize>> {
     found
 }
 
-/// The bytes of the statements that make something new without a lock that anybody else could hold.
+/// The bytes of the statements that make something new without a lock that another session could hold.
 pub(crate) fn without_locks(sql: &str) -> Vec<Range<usize>> {
     const KINDS: &[&str] = &[
         "aggregate",

@@ -7,7 +7,7 @@ use crate::sql::statements::{End, Script, Statement, offset_of};
 use crate::ui::failure::{Failure, Kind, Result};
 use crate::workspace::{Service, Workspace};
 
-/// A file that can't run as it is, whatever the server says; for a script that is printed.
+/// A file that can't run as it is, on any server; for a script that is printed.
 ///
 /// # Errors
 /// One of its statements ends the transaction of the file.

@@ -27,7 +27,7 @@ fn refused(message: impl Into<String>) -> Failure {
 pub(crate) enum Purpose {
     /// Read what the ledger says, whose database it ever is.
     Read,
-    /// Let a person in, who can look and write as the role may: whatever state the database is in.
+    /// Let a person in, with all rights of the role, in any state of the database.
     Open,
     /// Say whether the service could write.
     Inspect,
@@ -93,7 +93,7 @@ impl Admission<'_> {
         refused(message).at(self.target.url.place())
     }
 
-    /// Nobody owns the database yet, and no applied migration says whose it is.
+    /// The database has no owner yet, and no applied migration proves one.
     fn is_unknown(&self) -> bool {
         self.state.owner().is_none() && self.state.applied.is_empty()
     }

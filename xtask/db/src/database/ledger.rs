@@ -138,7 +138,7 @@ pub(crate) struct Owner {
     pub(crate) service: String,
     #[serde(default = "format_1")]
     format: u32,
-    /// Whether everything that destroys wants `--force` and the name, wherever the server is.
+    /// Whether every destructive command needs `--force` and the name, wherever the server is.
     #[serde(default)]
     pub(crate) protected: bool,
 }

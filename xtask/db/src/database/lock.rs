@@ -78,7 +78,7 @@ impl Lock {
 }
 
 /// A pooler announces an invented process number. In session mode that is harmless; in transaction mode two sessions
-/// take turns on one process, and a lock would belong to nobody.
+/// take turns on one process, and a lock would have no owner.
 fn refuse_pooler(session: &mut Connection, target: &Target<'_>) -> Result<()> {
     let Target { service, url, .. } = target;
     let failed = |error: SqlError| failed(service, &error);

@@ -166,7 +166,7 @@ impl Runner<'_> {
         let close = self.close(task, None);
         let mut flight = script_of(&close);
         flight.push("COMMIT");
-        // Whatever fails from here on stands in no line of the file.
+        // A failure from here on has no line in the file.
         self.connection.pipeline(&flight).map_err(Fault::from)
     }
 
@@ -220,7 +220,7 @@ impl Runner<'_> {
         })
     }
 
-    /// The ledger says `started` first: whatever interrupts the migration, it is known. The file goes as one string: the
+    /// The ledger says `started` first, so that any interruption is known. The file goes as one string: the
     /// server makes one transaction of several statements, and none of one.
     fn without_transaction<'t>(
         &mut self,

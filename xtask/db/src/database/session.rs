@@ -28,13 +28,13 @@ pub(crate) struct Session<'a> {
 }
 
 impl<'a> Session<'a> {
-    /// Takes the lock, reads the state again, asks the guards again, and claims the database if nobody owns it yet.
+    /// Takes the lock, reads the state again, asks the guards again, and claims the database if it has no owner yet.
     ///
     /// `texts` is what is going to run. One that could let go of the lock gets it held by a second session; otherwise
     /// one does for both: logging in is a good part of a short run.
     ///
     /// # Errors
-    /// Whatever stands in the way; then nothing was written.
+    /// Any obstacle; then nothing was written.
     pub(crate) fn open<'s>(
         mut visit: Visit<'a>,
         step: &Step<'_>,
@@ -75,7 +75,7 @@ impl<'a> Session<'a> {
         Ok(session)
     }
 
-    /// Makes the service the owner where nobody is yet; else only notes what others applied.
+    /// Makes the service the owner if there is none yet; otherwise only records migrations that others applied.
     fn claim(&mut self) -> Result<()> {
         let Target {
             service,

@@ -44,7 +44,7 @@ pub(crate) struct State {
     /// Indexes that PostgreSQL does not use, left by a failed `CREATE INDEX CONCURRENTLY`; asked for by
     /// [`inspect`](State::inspect) only.
     pub(crate) invalid_indexes: Vec<String>,
-    /// Whether somebody holds our lock at the moment, where a run was begun and not ended.
+    /// Whether another session holds our lock now, if a run was begun and not ended.
     pub(crate) locked: bool,
     /// The coordinator, where this is a worker of a Citus cluster: what is made here, the cluster does not know.
     pub(crate) coordinator: Option<String>,
@@ -120,7 +120,7 @@ WHERE NOT i.indisvalid AND c.relkind = 'i' AND n.nspname !~ '^pg_'
   AND NOT EXISTS (SELECT FROM pg_locks l WHERE l.relation = i.indrelid AND l.mode = 'ShareUpdateExclusiveLock' AND l.granted
                   AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database()))";
 
-/// What the tables of a database say that has its owner and its history, in one round. Whatever is missing fails it.
+/// The content of the tables of a database with an owner and a history, in one round trip. It fails if a table is missing.
 ///
 /// Four plain statements without a join or a function of JSON's: a new backend has to load and plan little for them. It
 /// takes 2.7 million instructions (counted by callgrind on PostgreSQL 15.18), where one statement that puts the same
@@ -187,7 +187,7 @@ fn details(overview: &Overview) -> String {
             applied(&table, checksum)
         }
     };
-    // Of a database with an owner, nobody asks for what is in it; without runs, nobody asks for the lock.
+    // If a database has an owner, its objects are not read; without runs, the lock is not read.
     let objects = objects();
     let (owner, unfinished, objects, locked) = match overview.has_ledger {
         true => (
@@ -211,7 +211,7 @@ fn details(overview: &Overview) -> String {
     )
 }
 
-/// Leaves no transaction open, whatever became of it.
+/// Leaves no transaction open, in any case.
 fn finished<T>(
     connection: &mut Connection,
     read: impl FnOnce(&mut Connection) -> Result<T, SqlError>,
@@ -239,7 +239,7 @@ impl State {
     pub(crate) fn read(connection: &mut Connection) -> Result<Self, SqlError> {
         match Self::read_settled(connection) {
             Ok(Some(state)) => Ok(state),
-            // Whatever is missing or refused, the full look says it.
+            // If something is missing or refused, the full look reports it.
             Ok(None) => Self::read_any(connection),
             Err(_) if !connection.is_lost() => Self::read_any(connection),
             Err(error) => Err(error),
@@ -272,7 +272,7 @@ impl State {
         Ok(state)
     }
 
-    /// `None` where nobody owns the database, or the last run of a version is not done.
+    /// `None` if the database has no owner, or the last run of a version is not done.
     fn read_settled(connection: &mut Connection) -> Result<Option<Self>, SqlError> {
         let settled = format!("{BEGIN}; {SETTLED}; ROLLBACK");
         let rows = finished(connection, |connection| connection.execute_rows(&settled))?;
@@ -347,7 +347,7 @@ impl State {
         }
     }
 
-    /// Whether a database has nothing of anybody's in it, whoever owns it.
+    /// Whether a database has no objects, with or without an owner.
     ///
     /// # Errors
     /// The server's.

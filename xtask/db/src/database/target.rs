@@ -22,7 +22,7 @@ pub(crate) struct Target<'w> {
 /// What a first look at a database gave.
 pub(crate) struct Seen {
     pub(crate) state: State,
-    /// The session that looked, for whoever goes on: logging in is a good part of a short run. Where there are many more
+    /// The session that looked, for the caller: logging in is a good part of a short run. Where there are many more
     /// databases than jobs, none is kept open.
     pub(crate) idle: Option<Connection>,
 }

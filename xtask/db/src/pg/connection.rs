@@ -237,7 +237,7 @@ impl Connection {
         let (mut rows, mut done, mut failed) = (Vec::new(), 0, None);
         while let Some(result) = self.next()? {
             match result.status() {
-                // Nobody will send the rows: say so, or both sides wait for ever.
+                // No rows will be sent: say so, or both sides wait for ever.
                 Status::PGRES_COPY_IN => self.raw.refuse_copy(NO_DATA),
                 Status::PGRES_COPY_OUT => self.raw.discard_copy(),
                 status => {
@@ -340,7 +340,7 @@ fn patience() -> Duration {
 /// What libpq is given: the settings, and what they leave open.
 fn settings(params: &Params) -> Result<Vec<(CString, CString)>, String> {
     let connect_timeout = std::env::var("PGCONNECT_TIMEOUT").unwrap_or_else(|_| "5".to_owned());
-    // Migrations are UTF-8 files, whatever the URL says.
+    // Migrations are UTF-8 files, even if the URL names another encoding.
     let mut settings = params.with("client_encoding", "UTF8").settings;
     for (key, value) in [
         ("connect_timeout", connect_timeout.as_str()),

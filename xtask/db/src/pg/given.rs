@@ -5,7 +5,7 @@ use super::connection::c_strings;
 use super::raw::effective;
 use super::roots::{Roots, roots};
 
-/// Settings that we give a value where nobody else does, and the database, which is ours to know.
+/// Settings that we set if no one else does, and the database, which we always set.
 const KNOWN: [&str; 6] = [
     "dbname",
     "connect_timeout",

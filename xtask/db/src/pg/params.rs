@@ -22,7 +22,7 @@ pub(crate) struct Params {
 }
 
 impl Params {
-    /// Parses a URL or a `key=value` string with libpq's own parser, so that whatever `psql` takes is taken.
+    /// Parses a URL or a `key=value` string with libpq's own parser, so that every string that `psql` accepts is accepted.
     ///
     /// # Errors
     /// libpq's reason, without the parts that it quotes from the text: those may be a password.

@@ -86,7 +86,7 @@ impl Connection {
                     failed = failed.or(Some(error));
                 }
                 if result.is_copy() {
-                    // libpq can't go on from here: whoever sends a COPY in a flight has made a mistake.
+                    // libpq can't continue from here: a COPY in a pipeline is a mistake of the caller.
                     return Err(SqlError {
                         message: "COPY from or to the client is not possible in a pipeline"
                             .to_owned(),

@@ -42,7 +42,7 @@ impl Raw {
         raw
     }
 
-    /// Whether the server takes sessions, of whatever role.
+    /// Whether the server accepts sessions, of any role.
     pub(super) fn answers(settings: &[(CString, CString)]) -> bool {
         let (keys, values) = arrays(settings);
         // SAFETY: as for `connect`.
@@ -334,7 +334,7 @@ pub(super) fn effective(settings: &[(CString, CString)]) -> (Vec<(String, String
 }
 
 /// # Safety
-/// Null, or options that libpq has made and nobody else frees.
+/// Null, or options that libpq has made and that only this frees.
 unsafe fn taken(options: *mut pq_sys::PQconninfoOption) -> Vec<(String, String)> {
     let mut settings = Vec::new();
     if options.is_null() {

@@ -87,7 +87,7 @@ mod tests {
         assert_eq!(choose(None, &none, None, &here), Ok(Roots::Default));
         let refused = choose(None, &none, None, &none).unwrap_err();
         assert!(refused.contains("SSL_CERT_FILE"), "{refused}");
-        // What the variable names is nobody's to doubt.
+        // The file that the variable names is not checked.
         let named = choose(Some("/no/ca.pem"), &own, Some(&usual), &here);
         assert_eq!(named, file(&"/no/ca.pem".into()));
         let both = super::choose(Some("/a".into()), true, Some(own), Some(usual), None);

@@ -13,7 +13,7 @@ use crate::ui::trace;
 /// The Diesel CLI that is installed where no other fits: the one of the workspace's `diesel`.
 const PINNED: Version = Version(2, 3, 14);
 
-/// A Diesel CLI of the user's own choice, whatever its version.
+/// A Diesel CLI of the user's own choice, in any version.
 const OVERRIDE: &str = "DIESEL_CLI";
 
 /// Major, minor, patch.
@@ -209,7 +209,7 @@ fn cache(root: &Path) -> Result<PathBuf> {
 fn install(app: &App, cache: &Path, folder: &Path) -> Result<()> {
     let _lock = lock(app, cache)?;
     if folder.is_dir() {
-        // Somebody else has installed it while we waited.
+        // Another process has installed it while we waited.
         return Ok(());
     }
     app.progress.line(&format!(

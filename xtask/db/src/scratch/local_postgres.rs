@@ -84,7 +84,7 @@ pub(crate) fn down(workspace: &Workspace, wipe: bool) -> Result<Stopped> {
 }
 
 /// The URL of the throw-away server called `name`, as its superuser, with the password. Started with `settings` if none
-/// is running with them; it stops by itself once nobody has been connected for a while.
+/// is running with them; it stops automatically after a while without a connection.
 ///
 /// # Errors
 /// As for [`up`].

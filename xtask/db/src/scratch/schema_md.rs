@@ -32,7 +32,7 @@ pub(crate) fn draw(service: &Service, database: &mut ThrowawayDatabase<'_>) -> R
     })
 }
 
-/// Whether the service has a file that we keep: not one that somebody wrote.
+/// Whether the service has a generated file, not a handwritten one.
 ///
 /// # Errors
 /// It can't be read.
@@ -41,7 +41,7 @@ pub(crate) fn is_kept(service: &Service) -> Result<bool> {
     Ok(found.is_some_and(|text| is_ours(&text)))
 }
 
-/// Refuses to overwrite what somebody wrote.
+/// Refuses to overwrite a handwritten file.
 ///
 /// # Errors
 /// It was not generated; `shown` is its path.

@@ -193,7 +193,7 @@ impl SchemaFile {
         None
     }
 
-    /// Writes what is printed: all of it or nothing, whatever happens meanwhile.
+    /// Writes the output as a whole or not at all.
     pub(crate) fn write(&self) -> Result<()> {
         // A link stays one.
         let path = std::fs::canonicalize(&self.path).unwrap_or_else(|_| self.path.clone());

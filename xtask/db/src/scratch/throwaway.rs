@@ -47,7 +47,7 @@ pub(crate) enum Trust {
     /// Anybody's, such as a pull request's: it has no power over the server, unless the service's settings give it, and
     /// so much time for a statement.
     Confined(Duration),
-    /// What somebody has at hand to take over a database with.
+    /// Files that a person has at hand to take over a database.
     Full,
 }
 

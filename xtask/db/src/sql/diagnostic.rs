@@ -96,7 +96,7 @@ fn window(sql: &str, offset: usize) -> (String, String) {
         after.iter().collect::<String>(),
         if cut_after { "…" } else { "" }
     );
-    // A tab stays a tab, so that the caret stands under its character whatever the terminal makes of tabs.
+    // A tab stays a tab, so that the caret stands under its character for any width of tabs.
     let blank = before.iter().map(|c| if *c == '\t' { '\t' } else { ' ' });
     let caret = lead.chars().map(|_| ' ').chain(blank).collect();
     (line, caret)

@@ -13,7 +13,7 @@ pub(crate) enum Kind {
     Connect = 3,
     /// A migration, or another statement, failed.
     Migration = 4,
-    /// Somebody else holds the lock.
+    /// Another run holds the lock.
     Lock = 5,
     /// This is not the service's own database.
     WrongDatabase = 6,

@@ -210,7 +210,7 @@ impl Drop for Step<'_> {
     }
 }
 
-/// Whether anybody reads it or not, the work goes on.
+/// The work continues even if no one reads it.
 fn print(text: &str) {
     let _ = writeln!(anstream::stderr(), "{text}");
 }

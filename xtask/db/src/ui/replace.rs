@@ -1,4 +1,4 @@
-//! Writing a file whole: whatever happens meanwhile, the old file or the new one is there, never half of one.
+//! Writes a file as a whole: at any moment, the old file or the new one is there, never half of one.
 
 use std::io::{Error, Result, Write as _};
 use std::path::Path;

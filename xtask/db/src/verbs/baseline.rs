@@ -59,7 +59,7 @@ fn baseline(mut visit: Visit<'_>, args: &Args) -> Result<Outcome> {
     }
     visit.idle = Some(connection);
     let mut session = Session::open(visit, &step, [])?;
-    // Somebody else may have been at work until the lock was held.
+    // Another run may have been at work until the lock was held.
     if let Some(live) = live
         && compare::snapshot(target, &mut session.connection)? != live
     {
@@ -177,7 +177,7 @@ fn changed(target: &Target<'_>, marked: &[&Migration]) -> Failure {
     ))
 }
 
-/// Records the migrations as applied, but for those that somebody else has applied meanwhile; gives their number.
+/// Records the migrations as applied, except those that another run has applied in the meantime; gives their number.
 fn mark(session: &mut Session<'_>, marked: &[&Migration]) -> Result<usize> {
     let target = session.target;
     let failed = |error| target.failed("baseline", &error);

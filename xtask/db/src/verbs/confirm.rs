@@ -1,4 +1,4 @@
-//! The one gate before something is destroyed: what goes is shown, and who wants it names it.
+//! The only gate before data is destroyed: the data is shown, and a person has to type its name.
 
 use std::io::{BufRead as _, IsTerminal as _, Write as _};
 
@@ -109,7 +109,7 @@ impl Danger {
     }
 }
 
-/// Whether a database wants `--force`: then whatever is destroyed in it has to be confirmed.
+/// Whether a database needs `--force`: then every destruction in it has to be confirmed.
 pub(crate) fn is_guarded(target: &Target<'_>, state: &State) -> bool {
     !target.url.params.is_local() || state.is_protected()
 }
@@ -119,7 +119,7 @@ impl Confirmation {
     /// database that is protected or not on this machine, with `--force` besides.
     ///
     /// # Errors
-    /// Not confirmed, for whatever reason.
+    /// Not confirmed, for any reason.
     pub(crate) fn of(&self, progress: &Progress, danger: &Danger) -> Result<()> {
         let Danger {
             name,

@@ -132,7 +132,7 @@ WHERE one.datname = 'template1' AND zero.datname = 'template0' AND EXISTS (
     SELECT FROM unnest(ARRAY['encoding', 'datcollate', 'datctype', 'datlocprovider', 'datlocale', 'daticulocale', 'daticurules']) k
     WHERE j.one->>k IS DISTINCT FROM j.zero->>k)";
 
-/// Creates the database; `false` if somebody else did meanwhile.
+/// Creates the database; `false` if another run did in the meantime.
 fn create_database(target: &Target<'_>) -> Result<bool> {
     let mut server = target
         .url
@@ -141,7 +141,7 @@ fn create_database(target: &Target<'_>) -> Result<bool> {
     let locale = server
         .query_text(LOCALE, &[])
         .map_err(|error| not_created(target, &error))?;
-    // Nothing of the machine's own template1 gets in: it would be taken for somebody else's, and no migration knows it.
+    // Objects of the server's template1 are not copied: they would look foreign, and no migration knows them.
     let sql = format!(
         "CREATE DATABASE {} TEMPLATE template0{}",
         Ident(&target.url.database),
@@ -158,7 +158,7 @@ fn create_database(target: &Target<'_>) -> Result<bool> {
 const AGAIN: usize = 50;
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// Creates from a template, and again while somebody else copies it or looks at it.
+/// Creates from a template, and tries again while another session uses it.
 ///
 /// # Errors
 /// The server's; that the template is in use, only when it was asked for often enough.

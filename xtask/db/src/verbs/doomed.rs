@@ -34,7 +34,7 @@ pub(crate) struct Gone {
 /// Looks at the databases, and has each confirmed that is there: `None` for one that is missing.
 ///
 /// # Errors
-/// Whatever is wrong with one of them, or not confirmed: then none may go.
+/// A problem with one of them, or a missing confirmation: then none may be dropped.
 pub(crate) fn confirmed<'t>(
     app: &'t App,
     targets: &'t [Target<'t>],
@@ -78,7 +78,7 @@ pub(crate) fn confirmed<'t>(
 /// Backs a confirmed database up, where there are rows, and drops it; `is_made_again` if it is to be created afterwards.
 ///
 /// # Errors
-/// Whatever stands in the way; then the database is still there.
+/// Any obstacle; then the database is still there.
 pub(crate) fn drop_database(visit: Visit<'_>, way: &Way, is_made_again: bool) -> Result<Gone> {
     let Visit { app, target, .. } = visit;
     let was_protected = visit.state.is_protected();
@@ -178,7 +178,7 @@ fn drop_under_lock(mut session: Session<'_>) -> Result<()> {
         )
         .at(url.place()));
     }
-    // Before PostgreSQL 13, nobody may be connected.
+    // Before PostgreSQL 13, no session may be connected.
     let (force, _session) = match server.server_version() >= 130_000 {
         true => (" WITH (FORCE)", Some(session)),
         false => ("", None),

@@ -8,7 +8,7 @@ use crate::ui::failure::{Failure, Kind, Result};
 use crate::ui::report::count;
 use crate::verbs::confirm::{self, Confirmation, Danger};
 
-/// The migrations that a person wants to take down.
+/// The migrations to revert.
 pub(crate) struct Chosen {
     /// What was applied when they were chosen.
     applied: Vec<String>,

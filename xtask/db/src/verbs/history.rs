@@ -59,7 +59,7 @@ pub(crate) fn run(app: &App, args: &Args) -> Result<Report, Vec<Failure>> {
     Ok(Report::data(table(&runs, state.locked)))
 }
 
-/// A line per run; the last one is `locked` where somebody holds the lock.
+/// A line per run; the last one is `locked` if a run holds the lock.
 fn table(runs: &[Run], locked: bool) -> String {
     let mut table = TabWriter::new(Vec::new()).ansi(true);
     // Writing to memory does not fail.

@@ -110,7 +110,7 @@ fn summary(done: &[Done], failure: Option<&Failure>) -> String {
     }
 }
 
-/// A redo that failed has reverted what is not applied again yet: the newest by now is an older one, which nobody means.
+/// A failed redo has reverted migrations that are not applied again yet: the newest is now an older one, which is not meant.
 fn nothing_half_redone(visit: &mut Visit<'_>) -> Result<()> {
     let target = visit.target;
     if visit.state.ledger.is_none() {

@@ -113,7 +113,7 @@ pub(crate) fn run(app: &App, args: &Args) -> Result<Report, Vec<Failure>> {
 }
 
 impl ServiceStatus {
-    /// Of a service whose URL or migrations are not there, so that nobody could be asked.
+    /// Of a service whose URL or migrations are missing, so that the server was not asked.
     fn without_target(service: &Service, failure: &Failure) -> Self {
         Self {
             service: service.name.clone(),

@@ -9,7 +9,7 @@ use super::toml_file::{Node, NodeValue, TomlFile};
 pub(super) const KEYS: [&str; 2] = ["image", CONF];
 const CONF: &str = "postgresql-conf";
 
-/// Settings that say where the server is and what it reads, which is for whoever starts it to say.
+/// Settings of the server's place and files, which only its launcher may set.
 const NOT_THEIRS: [&str; 8] = [
     "port",
     "listen_addresses",

@@ -259,7 +259,7 @@ fn service_folders(root: &Path, pattern: &str) -> Result<Vec<PathBuf>> {
     Ok(folders)
 }
 
-/// Whether a database is there before anybody creates one.
+/// Whether the database exists on every new server.
 pub(crate) fn is_servers_own(database: &str) -> bool {
     ["postgres", "template0", "template1"].contains(&database)
 }

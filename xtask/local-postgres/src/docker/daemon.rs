@@ -131,7 +131,7 @@ pub(super) async fn containers(docker: &Docker, key: Option<&str>) -> Result<Vec
                     .max(0)
                     .unsigned_abs(),
             ),
-            // Paused ones are somebody's.
+            // A paused container belongs to a person.
             running: container.state.is_some_and(|state| {
                 !["created", "exited", "dead", "removing"].contains(&state.to_string().as_str())
             }),

@@ -186,7 +186,7 @@ const LARGE: &[&str] = &[
     "SELECT lo_unlink(4711)",
 ];
 
-/// What is the machine's, or the extension's: nobody compares it.
+/// Belongs to the machine or the extension, and is not compared.
 const NOT_OURS: &[&str] = &[
     "UPDATE pg_collation SET collversion = '0' WHERE collname = 'german'",
     "ALTER FUNCTION app.citext_eq(app.citext, app.citext) COST 7",

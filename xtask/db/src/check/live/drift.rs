@@ -16,7 +16,7 @@ use crate::ui::failure::Result;
 /// How the two are called.
 const NAMES: [&str; 2] = ["in the migrations", "in the database"];
 
-/// How long `pg_dump` waits for a table that somebody has locked, in milliseconds.
+/// How long `pg_dump` waits for a table that another session has locked, in milliseconds.
 const LOCK_WAIT: u32 = 5_000;
 
 impl Live<'_> {
@@ -161,7 +161,7 @@ impl Live<'_> {
     }
 }
 
-/// How to connect once more, and have strings written in one way whatever the database says.
+/// How to connect once more, and have strings written in the same way for every database.
 fn strings_as_usual(connection: &Connection) -> Params {
     let params = connection.pinned();
     let own = params.get("options").map(str::to_owned);

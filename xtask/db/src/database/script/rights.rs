@@ -3,7 +3,7 @@
 use crate::pg::Literal;
 
 /// Gives a role what it lacks in the database that psql is on: CONNECT and CREATE, the first schema of its search path, and
-/// the bookkeeping that somebody else has made.
+/// the bookkeeping that another role has made.
 const RIGHTS: &str = r#"DO $rights$
 DECLARE
     the_role text := {role};

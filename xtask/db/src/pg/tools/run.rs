@@ -217,7 +217,7 @@ impl Heard {
     }
 }
 
-/// The lines of a stream, whatever their encoding; long ones in pieces.
+/// The lines of a stream, in any encoding; long ones in pieces.
 fn lines(stream: impl std::io::Read) -> impl Iterator<Item = String> {
     let mut reader = BufReader::new(stream);
     std::iter::from_fn(move || {

@@ -1,4 +1,4 @@
-//! Text of a database in Markdown, as GitHub reads it: whatever it holds, it is text.
+//! Text of a database in Markdown, escaped for GitHub, so that it always stays text.
 
 /// A row of a table.
 pub(super) fn row(cells: &[String]) -> String {

@@ -236,7 +236,7 @@ fn discard(session: &mut Connection, server: &Params, name: &str, roles: &[Strin
     }
     let others = of("database").filter(|other| *other != name);
     for database in [name].into_iter().chain(others) {
-        // FORCE: an orphan of ours may still be connected, and nobody else has any business there.
+        // FORCE: an orphan of ours may still be connected, and no one else should be.
         let _ = session.execute(&format!(
             "DROP DATABASE IF EXISTS {} WITH (FORCE)",
             Ident(database)
