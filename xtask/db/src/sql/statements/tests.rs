@@ -153,6 +153,7 @@ fn the_end_of_a_transaction_is_found() {
         ("commit and chain", Some(End::Commit)),
         ("prepare p as select 1", None),
         ("rollback and chain", Some(End::Rollback)),
+        ("abort", Some(End::Rollback)),
     ] {
         let script = Script::of(sql);
         let found = |in_transaction| script.forbidden_end(in_transaction).map(|(_, end)| end);
