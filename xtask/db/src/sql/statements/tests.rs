@@ -78,6 +78,7 @@ fn where_the_server_may_read_otherwise_we_are_not_sure() {
         "/* open",
         "create rule r as on insert to t do (select 1;",
         "select e'a'\n'b\\'; select 1; --'",
+        "select e'a'\n'b'\n'c\\'; select 1; --'",
         "create function f() returns int begin atomic select 1;",
     ] {
         assert!(!Script::of(sql).is_sure, "{sql}");
