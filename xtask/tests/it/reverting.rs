@@ -330,3 +330,31 @@ fn after_a_lost_connection_it_is_known_whether_the_version_is_applied() {
         .exits(4)
         .says("the connection was lost; `2026-01-04-000000_new` is not applied; run the command again to go on");
 }
+
+#[test]
+fn the_line_of_a_service_tells_how_far_a_revert_came() {
+    let workspace = Workspace::with(&["arc"]);
+    let arc = workspace.database("arc");
+    workspace.db("create").exits(0);
+    workspace.db("migrate").exits(0);
+    let all = format!("revert arc --all --yes {arc}");
+    let line = |state: &str| format!("arc  {arc}  {state}");
+    workspace
+        .db("revert arc --all")
+        .exits(7)
+        .says(&line("not reverted"));
+    workspace
+        .db("revert arc")
+        .exits(0)
+        .says(&line("reverted 1 migration"))
+        .says("\n       2026-01-02-000000_note  ");
+    let down = "services/arc/migrations/2026-01-01-000000_create/down.sql";
+    workspace.write(down, "SELECT 1 / 0;");
+    workspace
+        .db(&all)
+        .exits(4)
+        .says(&line("failed after 0 migrations"));
+    workspace.write(down, "DROP TABLE arc_items;");
+    workspace.db(&all).exits(0);
+    workspace.db(&all).exits(0).says(&line("nothing to revert"));
+}

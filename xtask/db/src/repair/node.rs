@@ -98,15 +98,12 @@ pub(crate) fn tree(root: &Path, path: &Path) -> anyhow::Result<Vec<(PathBuf, Nod
     Ok(found)
 }
 
-#[cfg(unix)]
+/// Where there are modes.
 fn mode(metadata: &std::fs::Metadata) -> Option<u32> {
-    use std::os::unix::fs::PermissionsExt as _;
-    Some(metadata.permissions().mode() & 0o7777)
-}
-
-#[cfg(not(unix))]
-fn mode(_: &std::fs::Metadata) -> Option<u32> {
-    None
+    #[cfg(unix)]
+    return Some(std::os::unix::fs::PermissionsExt::mode(&metadata.permissions()) & 0o7777);
+    #[cfg(not(unix))]
+    return None;
 }
 
 /// Makes a symbolic link again.
