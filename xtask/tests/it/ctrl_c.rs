@@ -71,7 +71,7 @@ fn the_next_migration_is_not_begun_though_the_one_at_hand_goes_through() {
     until_asleep(&workspace, "arc", &mut child);
     press(&child);
     let run = Run::from(child.wait_with_output().unwrap(), "migrate arc").exits(130);
-    run.says("before migration `2026-01-04-000000_late` of service `arc` was begun")
+    run.says("before migration `2026-01-04-000000_late` of service `arc` was started")
         .says("what was done before it stays");
     let arc = workspace.database("arc");
     let applied = "20260101000000 20260102000000 20260103000000";

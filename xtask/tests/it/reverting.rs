@@ -328,7 +328,7 @@ fn after_a_lost_connection_it_is_known_whether_the_version_is_applied() {
     workspace
         .db("migrate")
         .exits(4)
-        .says("the connection was lost; `2026-01-04-000000_new` is not applied; run the command again to go on");
+        .says("the connection was lost; `2026-01-04-000000_new` is not applied; run the command again to continue");
 }
 
 #[test]

@@ -144,7 +144,7 @@ fn try_until(
         if taken {
             return Ok(());
         }
-        interrupt::check(|| format!("service `{}` was begun", service.name))?;
+        interrupt::check(|| format!("service `{}` was started", service.name))?;
         if Instant::now() >= deadline {
             return Err(Failure::new(
                 Kind::Lock,

@@ -88,7 +88,7 @@ impl Runner<'_> {
     /// Why a task is not begun: Ctrl-C was pressed.
     fn stopped(&self, task: &Task<'_>) -> Option<Failed> {
         let (name, service) = (&task.migration.name, &self.service.name);
-        let before = || format!("migration `{name}` of service `{service}` was begun");
+        let before = || format!("migration `{name}` of service `{service}` was started");
         let failure = interrupt::check(before).err()?;
         Some(Failed {
             since: Some("what was done before it stays".to_owned()),

@@ -40,7 +40,7 @@ impl<'a> Session<'a> {
         step: &Step<'_>,
         texts: impl IntoIterator<Item = &'s str>,
     ) -> Result<Self> {
-        let begun = || format!("service `{}` was begun", visit.target.service.name);
+        let begun = || format!("service `{}` was started", visit.target.service.name);
         interrupt::check(begun)?;
         let mut connection = visit.connection()?;
         if let Some(reason) = connection.is_read_only() {

@@ -133,7 +133,7 @@ fn migrate(visit: Visit<'_>, limit: Option<&str>, accept: bool) -> Result<Outcom
     }
     let (advice, to_go_on) = (
         "fix the migration and run the command again",
-        "run the command again to go on",
+        "run the command again to continue",
     );
     let not_run = match &failed {
         Some(_) => &pending[done.len() + 1..],

@@ -181,7 +181,7 @@ fn only_local(target: &Target<'_>, state: &State) -> Result<()> {
 /// All of a file, or nothing of it.
 fn run_one(session: &mut Session<'_>, seed: &Seed) -> Result<()> {
     let (app, target) = (session.app, session.target);
-    let shown = || format!("`{}` was begun", app.workspace.shown(&seed.path));
+    let shown = || format!("`{}` was started", app.workspace.shown(&seed.path));
     interrupt::check(shown)?;
     let connection = &mut session.connection;
     let at_hand = AtHand::of(connection);
