@@ -132,6 +132,7 @@ fn try_until(
     let service = target.service;
     let (class, object) = (CLASS.to_string(), object.to_string());
     let begin = Instant::now();
+    let mut is_waiting = false;
     loop {
         let taken = session
             .soon(|session| {
@@ -157,7 +158,11 @@ fn try_until(
             )
             .help("wait for the other run, or give more time with `--lock-timeout SECONDS`"));
         }
-        step.say("waiting for another run to finish");
+        // A server may take a moment to notice that the session of the run before has ended.
+        if is_waiting {
+            step.say("waiting for another run to finish");
+        }
+        is_waiting = true;
         std::thread::sleep(POLL);
     }
 }

@@ -195,6 +195,10 @@ fn a_lock_that_another_run_holds() {
         std::thread::sleep(Duration::from_millis(20));
     }
     let run = workspace.db("migrate --lock-timeout 0");
+    // One that waits says so, once.
+    let waited = workspace.db("migrate --lock-timeout 1").exits(5);
+    let said = "arc: waiting for another run to finish\n";
+    assert_eq!(waited.stderr.matches(said).count(), 1, "{waited:?}");
     workspace
         .session("postgres")
         .batch_execute(&format!(
