@@ -274,7 +274,7 @@ fn an_edited_migration_is_refused_until_acknowledged() {
     workspace
         .db("migrate")
         .exits(6)
-        .says("edited since applied")
+        .says("were edited after they were applied")
         .says("`2026-01-01-000000_create`");
     workspace
         .db("status --exit-code")
@@ -621,7 +621,7 @@ fn what_another_run_applied_from_other_files_while_the_lock_was_waited_for_is_an
     workspace
         .db_while_changed("migrate", "arc", others)
         .exits(6)
-        .says("edited since applied");
+        .says("were edited after they were applied");
     assert_eq!(workspace.applied(&arc), "20260101000000");
 }
 
@@ -643,7 +643,7 @@ fn an_edit_right_after_an_accepted_one_is_refused() {
     workspace
         .db("migrate")
         .exits(6)
-        .says("edited since applied");
+        .says("were edited after they were applied");
 }
 
 #[test]

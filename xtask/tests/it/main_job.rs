@@ -138,7 +138,7 @@ fn the_printed_scripts_do_what_the_commands_do() {
     workspace
         .db("migrate")
         .exits(6)
-        .says("edited since applied");
+        .says("were edited after they were applied");
 }
 
 #[test]

@@ -85,7 +85,7 @@ fn the_diesel_cli_and_the_tool_continue_each_other() {
     workspace
         .db("migrate")
         .exits(6)
-        .says("edited since applied");
+        .says("were edited after they were applied");
 }
 
 #[test]

@@ -278,7 +278,7 @@ fn unedited(admission: &Admission<'_>) -> Result<()> {
         .map(|migration| format!("`{}`", migration.name))
         .collect::<Vec<_>>()
         .join(", ");
-    Err(refused(format!("refused: edited since applied to the database of service `{}`: {list}", service.name))
+    Err(refused(format!("refused: migrations were edited after they were applied to the database of service `{}`: {list}", service.name))
         .help("restore the file with git, and write the change as a new migration")
         .help(format!(
             "or, if the database already matches the edited file: cargo xtask db migrate {} --accept-edited",
