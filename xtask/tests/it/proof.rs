@@ -5,7 +5,7 @@ use std::process::Command;
 use crate::support::{Run, repository};
 
 /// Whether a test of this program is there, such as `ci::mutants::it_runs`, or, after `db::`, a unit test of `xtask/db/src`.
-fn exists(test: &str) -> bool {
+pub(crate) fn exists(test: &str) -> bool {
     let (module, name) = test.rsplit_once("::").unwrap_or_default();
     let file = match module.strip_prefix("db::") {
         Some(module) => format!("xtask/db/src/{}", module.trim_end_matches("::tests")),
