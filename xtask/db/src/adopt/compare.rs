@@ -54,7 +54,7 @@ pub(crate) fn compare(
 ) -> Result<Comparison> {
     let server = ThrowawayServer::find(app, Trust::Full, target.service).map_err(|failure| {
         failure
-            .help("baseline compares the database with what the migrations make on a throw-away server: install Docker or PostgreSQL, or set LOCAL_POSTGRES_URL to a server on which databases may be created and dropped")
+            .help("baseline compares the database with its migrations on a throw-away server: install Docker or PostgreSQL, or set LOCAL_POSTGRES_URL to a server on which databases may be created and dropped")
             .help("--accept-difference marks them without a comparison")
     })?;
     let live = snapshot(target, connection)?;
@@ -140,7 +140,7 @@ impl Comparison {
             .and_then(|fits| target.migrations.get(fits))
         {
             failure = failure.help(format!(
-                "it is exactly what `{}` and those before it make: cargo xtask db baseline {service} --to {}",
+                "it matches the migrations up to `{}`: cargo xtask db baseline {service} --to {}",
                 migration.name, migration.version
             ));
         }
@@ -154,7 +154,7 @@ impl Comparison {
             failure = failure.help(versions);
         }
         Err(failure.help(format!(
-            "change the migrations or the database until they agree, or mark them in spite of the difference: cargo xtask db baseline {service}{to} --accept-difference"
+            "change the migrations or the database until they agree, or mark them anyway: cargo xtask db baseline {service}{to} --accept-difference"
         )))
     }
 }

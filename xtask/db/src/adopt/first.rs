@@ -105,7 +105,7 @@ fn write(mut visit: Visit<'_>, folder: &Path, accept: bool) -> Result<String> {
     let Proof { schema, faults } = prove(app, target, &connection, &live, &migration, &script)?;
     for fault in faults {
         if !accept {
-            return Err(fault.help("--accept-difference writes the files in spite of it"));
+            return Err(fault.help("--accept-difference writes the files anyway"));
         }
         app.progress
             .line(&format!("{NOTE}note{NOTE:#}: {}", fault.message));

@@ -104,7 +104,7 @@ impl Script {
             if !rules.is_empty() {
                 let rules = rules.into_iter().collect::<Vec<_>>().join(", ");
                 up.push_str(&format!(
-                    "-- db-check-ignore {rules}: as it was when it was taken over\n"
+                    "-- db-check-ignore {rules}: the database was like this when it was taken over\n"
                 ));
             }
             up.push_str(&self.up[start..end]);

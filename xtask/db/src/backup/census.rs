@@ -138,14 +138,14 @@ impl Census {
             let named =
                 |owner: &Option<String>| owner.clone().unwrap_or_else(|| "nobody".to_owned());
             lines.push(format!(
-                "the owner is {}, and was {}",
+                "the owner is {}, but was {}",
                 named(&found.owner),
                 named(&self.owner)
             ));
         }
         if self.versions != found.versions {
             lines.push(format!(
-                "the applied versions are {}, and were {}",
+                "the applied versions are {}, but were {}",
                 found.versions.join(", "),
                 self.versions.join(", ")
             ));

@@ -158,7 +158,7 @@ fn write(
         .map_err(anyhow::Error::from)
         .and_then(|file| tool.run(&connection.pinned(), work(file), said))
         .map_err(|error| failed(&error))?;
-    step.say("checking what was written");
+    step.say("checking the backup");
     let bytes = writing.length();
     let progress = |read| {
         step.detail(&format!(

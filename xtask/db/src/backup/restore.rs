@@ -41,7 +41,7 @@ impl Verified {
         let service = target.service;
         let list = format!("cargo xtask db backup {} --list", service.name);
         let folder = folder::find(&app.workspace.root, &service.name, name)
-            .map_err(|error| Failure::from(error).help(format!("to see what there is: {list}")))?;
+            .map_err(|error| Failure::from(error).help(format!("to see the backups: {list}")))?;
         step.say("verifying the backup");
         let progress = |read| step.detail(&format!("verifying the backup, {}", HumanBytes(read)));
         let manifest = folder::verified(&folder, progress).map_err(|error| {

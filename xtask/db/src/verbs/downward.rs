@@ -91,7 +91,7 @@ impl Chosen {
         Err(Failure::new(
             Kind::NotConfirmed,
             format!(
-                "refused: the applied migrations of service `{service}` changed while the lock was waited for: the newest is {}, and was {}",
+                "refused: the applied migrations of service `{service}` changed while the lock was waited for: the newest is {}, but was {}",
                 newest(now),
                 newest(self.newest())
             ),
