@@ -45,6 +45,12 @@ fn ends(workspace: &Workspace, line: &str) -> Run {
     )
 }
 
+fn end_sessions(workspace: &Workspace) {
+    let end =
+        "SELECT count(pg_terminate_backend(pid, 10000)) FROM pg_stat_activity WHERE datname = '";
+    workspace.execute("postgres", &format!("{end}{}'", workspace.database("arc")));
+}
+
 #[test]
 fn a_server_that_goes_silent_is_not_waited_for_without_end() {
     let mut workspace = Workspace::with(&["arc"]);
@@ -64,11 +70,21 @@ fn a_server_that_goes_silent_is_not_waited_for_without_end() {
         (Link::SilentFrom("pg_try_advisory_lock"), "migrate"),
         (Link::SilentFrom("pg_backend_pid()"), "migrate"),
         (Link::SilentFrom("indisvalid"), "status"),
+        (Link::SilentFrom("client_connection_check"), "migrate"),
     ] {
         let proxy = Proxy::start(&url, link);
         workspace.set("ARC_DATABASE_URL", &proxy.url);
         ends(&workspace, line).exits(3).says(lost);
     }
+    // A database that no service owns yet is claimed; the session of the last run never learns that it is alone.
+    end_sessions(&workspace);
+    workspace.execute(&workspace.database("arc"), "DROP SCHEMA db_ledger CASCADE");
+    let proxy = Proxy::start(
+        &url,
+        Link::SilentFrom("CREATE SCHEMA IF NOT EXISTS db_ledger"),
+    );
+    workspace.set("ARC_DATABASE_URL", &proxy.url);
+    ends(&workspace, "migrate").exits(3).says(lost);
     workspace.set("DB_ANSWER_TIMEOUT", "soon");
     workspace
         .db("status")

@@ -58,7 +58,7 @@ impl<'a> Session<'a> {
         let lock = Lock::acquire(&mut connection, target, &permit, deadline, step, apart)?;
         let writing = Writing::begin();
         connection
-            .execute(RESET)
+            .soon(|connection| connection.execute(RESET))
             .map_err(|error| target.failed("prepare", &error))?;
         let state = State::read(&mut connection)
             .map_err(|error| target.failed("read the state of", &error))?;
@@ -85,7 +85,10 @@ impl<'a> Session<'a> {
         if claim::is_settled(&self.state) && !claim::is_outdated(&self.state) {
             return Ok(());
         }
-        let owner = claim::claim(&mut self.connection, &service.name, &self.state, migrations)
+        let state = &self.state;
+        let owner = self
+            .connection
+            .soon(|connection| claim::claim(connection, &service.name, state, migrations))
             .map_err(|error| self.target.failed("claim", &error))?;
         if owner != service.name {
             return Err(guard::owned_by_another(service, url, &owner));

@@ -81,7 +81,7 @@ impl Connection {
             };
             bytes_ahead -= bytes;
             self.raw.row_by_row();
-            while let Some(result) = self.raw.next() {
+            while let Some(result) = self.next()? {
                 if let Err(error) = self.check(&result, complete) {
                     failed = failed.or(Some(error));
                 }
@@ -107,7 +107,7 @@ impl Connection {
             return Err(failed.unwrap_or_else(|| self.broken()));
         }
         // The answer to the sync. At the COMMIT of a flight without a block, an error may come before it.
-        while let Some(result) = self.raw.next() {
+        while let Some(result) = self.next()? {
             if result.status() == Status::PGRES_PIPELINE_SYNC {
                 return failed.map_or(Ok(()), Err);
             }
