@@ -61,6 +61,7 @@ fn names_like_keywords_end_no_body() {
     // Labels without AS: we may be wrong, and know it; or the server refuses what we make of it.
     assert!(!Script::of(&body("select a end from t")).is_sure);
     assert!(!Script::of(&body("select a case from t")).is_sure);
+    assert!(!Script::of(&body("select a end")).is_sure);
     assert_eq!(split("select 1 as atomic; begin; select 1; end").len(), 4);
 }
 
