@@ -411,16 +411,16 @@ fn a_history_of_others_beside_the_own_one_is_no_reason_to_refuse() {
     let role = workspace.database("limited");
     workspace.db("create").exits(0);
     workspace.db("migrate --to 20260101000000").exits(0);
-    let owned = quoted(&role);
+    let (owned, name) = (quoted(&role), quoted(&arc));
+    // As `diesel migration run` has left it: of a database with an owner it is known whose the history is.
     workspace.execute(
         &arc,
         &format!(
             "CREATE ROLE {owned} LOGIN PASSWORD 'x';
              CREATE SCHEMA elsewhere;
              CREATE TABLE elsewhere.__diesel_schema_migrations (version varchar(50) PRIMARY KEY, run_on timestamp);
-             GRANT USAGE ON SCHEMA db_ledger TO {owned};
-             GRANT ALL ON ALL TABLES IN SCHEMA db_ledger TO {owned};
-             GRANT ALL ON ALL SEQUENCES IN SCHEMA db_ledger TO {owned};
+             DROP SCHEMA db_ledger CASCADE;
+             GRANT CREATE ON DATABASE {name} TO {owned};
              GRANT ALL ON SCHEMA public TO {owned};
              GRANT ALL ON ALL TABLES IN SCHEMA public TO {owned};
              ALTER TABLE arc_items OWNER TO {owned}"
@@ -431,7 +431,7 @@ fn a_history_of_others_beside_the_own_one_is_no_reason_to_refuse() {
     workspace.set("ARC_DATABASE_URL", &format!("postgres://{role}:x@{place}"));
     workspace.db("migrate").exits(0).says("applied 1 migration");
     workspace.execute_each(&[
-        format!("DROP DATABASE {} WITH (FORCE)", quoted(&arc)),
+        format!("DROP DATABASE {name} WITH (FORCE)"),
         format!("DROP ROLE {owned}"),
     ]);
 }
