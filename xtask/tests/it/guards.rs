@@ -428,7 +428,10 @@ fn a_history_of_others_beside_the_own_one_is_no_reason_to_refuse() {
     );
     let url = workspace.get("ARC_DATABASE_URL");
     let place = url.rsplit_once('@').unwrap().1.to_owned();
-    workspace.set("ARC_DATABASE_URL", &format!("postgres://{role}:x@{place}"));
+    workspace.set(
+        "ARC_DATABASE_URL",
+        &format!("postgres://{role}:x@{place}?options=-csearch_path%3Delsewhere%2Cpublic"),
+    );
     workspace.db("migrate").exits(0).says("applied 1 migration");
     workspace.execute_each(&[
         format!("DROP DATABASE {name} WITH (FORCE)"),

@@ -474,14 +474,13 @@ fn no_statement_is_shown_where_it_may_be_another() {
     let setting = format!("ALTER DATABASE \"{arc}\" SET standard_conforming_strings = off");
     workspace.execute(&arc, &setting);
     workspace.db("migrate").exits(0);
-    let fails = "SELECT 'it\\'s; one' AS one;\nSELECT 2;\nSELECT 1 / 0;\nSELECT 4;\n";
+    let fails = "SELECT 'it\\'s; one; two; three' AS one;\nSELECT 2;\nSELECT 1 / 0;\nSELECT 4;\n";
     workspace.migration("arc", "2026-01-04-000000_fails", fails, "SELECT 1;");
-    let run = workspace.db("migrate").exits(4).says("division by zero");
-    println!("{}", run.stderr);
-    for line in 1..=4 {
-        let run = workspace.db("migrate").exits(4);
-        run.does_not_say(&format!("up.sql:{line}"));
-    }
+    workspace
+        .db("migrate")
+        .exits(4)
+        .says("division by zero")
+        .does_not_say("up.sql:");
 }
 
 /// A second session keeps the lock only where the work could let go of it.
