@@ -514,3 +514,30 @@ fn a_slow_commit_is_not_taken_for_the_last_statement() {
         .exits(0)
         .says("applying 2026-01-03-000000_slow (3/3), 1 s\n");
 }
+
+/// Parameters are a matter of how a statement is sent: what the server says of the file itself is shown.
+#[test]
+fn a_parameter_is_refused_as_in_psql() {
+    let workspace = Workspace::with(&["arc"]);
+    workspace.db("create").exits(0);
+    workspace.migration(
+        "arc",
+        "2026-01-03-000000_x",
+        "SELECT 1;\nSELECT $1;",
+        "SELECT 1;",
+    );
+    workspace
+        .db("migrate")
+        .exits(4)
+        .says("up.sql:2:8")
+        .says("there is no parameter $1");
+}
+
+#[test]
+fn a_database_with_an_owner_is_read_by_one_short_question() {
+    let workspace = Workspace::with(&["arc"]);
+    workspace.create_database(&workspace.database("arc"));
+    let long = "'may_identify'";
+    workspace.db("migrate -v").exits(0).says(long);
+    workspace.db("migrate -v").exits(0).does_not_say(long);
+}
