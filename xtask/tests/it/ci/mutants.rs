@@ -155,7 +155,7 @@ fn cargo_mutants_is_run_where_it_is_installed() {
     let program = repository.path("bin/cargo-mutants");
     for (code, expected) in [(0, 0), (2, 1), (3, 1), (4, 2)] {
         let script = format!(
-            "#!/bin/sh\n[ \"$2\" = --version ] && exit 0\necho \"$@\" >called\ncat \"$(echo \"$@\" | sed 's/.*--in-diff //; s/ -- .*//')\" >>called\nexit {code}\n"
+            "#!/bin/sh\n[ \"$2\" = --version ] && exit 0\necho \"$@\" >called\ncat \"$(echo \"$@\" | sed 's/.*--in-diff //; s/ -.*//')\" >>called\nexit {code}\n"
         );
         repository.write("bin/cargo-mutants", &script);
         std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
@@ -173,8 +173,19 @@ fn cargo_mutants_is_run_where_it_is_installed() {
             ),
             "{called}"
         );
-        assert!(called.contains(" -- -- --skip proof::\n"), "{called}");
+        let skips = [" -- -- --skip proof::\n", " -- -E not test(/^proof::/)\n"];
+        assert!(skips.iter().any(|skip| called.contains(skip)), "{called}");
         assert!(called.contains("\n+// More.\n"), "{called}");
+    }
+    // Of all sources, those where a fault would cost data; of a branch, those that it touches.
+    repository.remove(PATCHES);
+    let first = format!("{}:{path}", repository.path("bin").display());
+    for (line, decides) in [("mutants", true), ("mutants --in-diff main", false)] {
+        repository.remove("called");
+        repository.run_with(line, &[("PATH", &first)]).exits(2);
+        let called = repository.read("called");
+        let file = "--file xtask/db/src/database/lock.rs ";
+        assert_eq!(called.contains(file), decides, "{called}");
     }
 }
 
