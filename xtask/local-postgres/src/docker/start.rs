@@ -41,7 +41,8 @@ pub(crate) fn start(settings: &Settings, order: &Order) -> Result<Started> {
     with_daemon(async |docker| {
         remove_leftovers(docker, order).await?;
         let container = run(docker, &image, order).await?;
-        let error = match ready(&container, settings, &image, order).await {
+        let mut log = Vec::new();
+        let error = match ready(&container, settings, &image, order, &mut log).await {
             Ok(started) => {
                 // It outlives this process: it stops and removes itself. Dropping the value would remove it now.
                 mem::forget(container);
@@ -52,7 +53,6 @@ pub(crate) fn start(settings: &Settings, order: &Order) -> Result<Started> {
         let error = if error.is::<SettingsError>() {
             error
         } else {
-            let mut log = container.stdout_to_vec().await.unwrap_or_default();
             log.extend(container.stderr_to_vec().await.unwrap_or_default());
             let log = order::log_tail(&String::from_utf8_lossy(&log));
             anyhow!("{error:#}; {log}")
@@ -174,11 +174,16 @@ fn request(image: &str, order: &Order) -> ContainerRequest<GenericImage> {
     })
 }
 
+/// Waits for the first answer of the server. `log` is what the container had printed by the last look at it.
+///
+/// # Errors
+/// It has ended, is of another version than the one that was asked for, or does not answer in time.
 async fn ready(
     container: &ContainerAsync<GenericImage>,
     settings: &Settings,
     image: &str,
     order: &Order,
+    log: &mut Vec<u8>,
 ) -> Result<Started> {
     let port = container
         .get_host_port_ipv4(PORT)
@@ -186,6 +191,7 @@ async fn ready(
         .context("failed to find the container's port")?;
     let url = order::url(&order.password, port);
     let start = Instant::now();
+    let mut has_ended = false;
     loop {
         match sql::connect(&url) {
             Ok(mut connection) => {
@@ -197,8 +203,14 @@ async fn ready(
             Err(_) => tokio::time::sleep(Duration::from_millis(15)).await,
         }
         // A server that failed says so, and stays a little for its log to be read.
-        let log = container.stdout_to_vec().await.unwrap_or_default();
-        if log.ends_with(FAILED.as_bytes()) || !container.is_running().await.unwrap_or(false) {
+        let now = container.stdout_to_vec().await.unwrap_or_default();
+        if !now.is_empty() {
+            *log = now;
+        }
+        // Twice, with another look at the log in between: a busy daemon may have no answer, or not the whole log yet.
+        let had_ended = has_ended;
+        has_ended = !container.is_running().await.unwrap_or(false);
+        if log.ends_with(FAILED.as_bytes()) || (had_ended && has_ended) {
             bail!(order::ENDED_AT_ONCE);
         }
     }
