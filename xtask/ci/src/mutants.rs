@@ -22,7 +22,7 @@ use tree::{Tree, Verdict};
 /// fault was not noticed.
 #[derive(clap::Args)]
 pub struct Args {
-    /// Patches, or sources in which faults are planted [default: all]
+    /// Patches, or sources in which faults are planted [default: all patches, and the sources where a fault would cost data]
     #[arg(value_name = "FILE")]
     files: Vec<String>,
     /// Keep only faults in code that changed since the merge base with BASE; a patch counts if its file changed
@@ -116,12 +116,15 @@ fn try_all(
     tests.sort();
     tests.dedup();
     eprintln!("== without a fault: {} tests", tests.len());
+    let timeout = timeout.map(|seconds| Duration::from_secs(seconds.get().into()));
+    if let Some(timeout) = timeout {
+        tree.limit(timeout);
+    }
     match tree.test(&tests)? {
         // As cargo-mutants has it, by its default factor; a minute more, since these few tests may have to start a server.
-        Verdict::Survived(spent) => tree.limit(match timeout {
-            Some(seconds) => Duration::from_secs(seconds.get().into()),
-            None => 5 * spent + Duration::from_secs(60),
-        }),
+        Verdict::Survived(spent) => {
+            tree.limit(timeout.unwrap_or(5 * spent + Duration::from_secs(60)));
+        }
         Verdict::TimedOut => bail!("the tests do not end"),
         Verdict::Noticed(output) | Verdict::DoesNotBuild(output) => bail!(
             "the tests fail without a fault planted\n{}",

@@ -104,7 +104,7 @@ fn what_becomes_of_a_migration_whose_link_is_lost_is_waited_for() {
     workspace
         .db("migrate")
         .exits(4)
-        .says("the connection was lost; `2026-01-03-000000_slow` is applied; run the command again to continue");
+        .says("the connection was lost; `2026-01-03-000000_slow` is applied; to continue: cargo xtask db migrate arc\n");
     // The other way, it is waited until it is not applied any more.
     workspace.set("ARC_DATABASE_URL", &url);
     let slow = "SELECT pg_sleep(1.5) AS undone;";

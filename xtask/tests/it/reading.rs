@@ -58,7 +58,7 @@ fn status_shows_which_database_is_protected() {
         let lines: Vec<_> = lines.take_while(|line| line.starts_with(' ')).collect();
         lines.join("\n")
     };
-    let said = "protected: destroying its data now needs `--force` and its name";
+    let said = "protected: destroying its data needs `--force` and its name";
     assert!(below("cv").contains(said), "{}", below("cv"));
     assert!(!below("arc").contains("protected"), "{}", below("arc"));
     workspace.db("protect cv --off").exits(0);

@@ -159,6 +159,36 @@ fn what_another_program_has_said_since_is_not_said_again() {
     }
 }
 
+/// Another program has reverted and applied again what a killed revert of ours left: its application is a run since.
+#[test]
+fn what_another_program_has_applied_since_is_recorded_and_not_resolved() {
+    let workspace = Workspace::with(&["arc"]);
+    let arc = workspace.database("arc");
+    let (up, down) = (
+        "CREATE INDEX CONCURRENTLY by_note ON arc_items (note);",
+        "DROP INDEX CONCURRENTLY by_note;",
+    );
+    workspace.migration_without_transaction("arc", X, up, down);
+    workspace.db("create").exits(0);
+    workspace.db("migrate").exits(0);
+    interrupt(
+        &workspace,
+        "down",
+        "UPDATE __diesel_schema_migrations SET run_on = '2030-01-01' WHERE version = '20260103000000'",
+    );
+    for answer in ["--applied", "--reverted"] {
+        workspace
+            .db(&format!("resolve arc 20260103000000 {answer}"))
+            .exits(2)
+            .says("nothing to resolve")
+            .says("it is applied");
+    }
+    let last =
+        "SELECT concat_ws(' ', direction, outcome) FROM db_ledger.run ORDER BY id DESC LIMIT 1";
+    assert_eq!(workspace.value(&arc, last), "adopt done");
+    assert!(workspace.applied(&arc).ends_with("20260103000000"));
+}
+
 #[test]
 fn a_way_down_that_was_interrupted_is_a_problem_and_one_that_was_rolled_back_is_none() {
     let workspace = Workspace::with(&["arc"]);

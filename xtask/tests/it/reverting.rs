@@ -306,11 +306,20 @@ fn after_a_lost_connection_it_is_known_whether_the_version_is_applied() {
     );
     workspace.db("create").exits(0);
     workspace.db("migrate").exits(0);
-    for line in ["revert arc", "redo arc"] {
+    let migrate = "or, if it is reverted by now: cargo xtask db migrate arc --to 20260103000000";
+    for (line, advice) in [
+        (
+            "revert arc",
+            "to continue: cargo xtask db revert arc --to 20260102000000",
+        ),
+        ("redo arc", &format!("run the command again; {migrate}")),
+    ] {
         workspace
             .db(line)
             .exits(4)
-            .says("the connection was lost; `2026-01-03-000000_more` is applied; ")
+            .says(&format!(
+                "the connection was lost; `2026-01-03-000000_more` is applied; {advice}\n"
+            ))
             .does_not_say("fix its")
             .does_not_say("goes on where this stopped");
         assert_eq!(
@@ -328,7 +337,7 @@ fn after_a_lost_connection_it_is_known_whether_the_version_is_applied() {
     workspace
         .db("migrate")
         .exits(4)
-        .says("the connection was lost; `2026-01-04-000000_new` is not applied; run the command again to continue");
+        .says("the connection was lost; `2026-01-04-000000_new` is not applied; to continue: cargo xtask db migrate arc\n");
 }
 
 #[test]

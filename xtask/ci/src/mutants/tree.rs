@@ -79,7 +79,7 @@ impl Tree {
         Ok(tree)
     }
 
-    /// Ctrl-C ends cargo as well, with all that it has started; a runner that stops a job sends SIGTERM.
+    /// Ctrl-C ends cargo as well, with its group of processes; a runner that stops a job sends SIGTERM.
     fn goes_with_ctrl_c(&self) -> anyhow::Result<()> {
         let failed = "failed to listen to signals";
         for signal in [SIGINT, SIGTERM] {
@@ -182,6 +182,10 @@ impl Tree {
             let mut watch = None;
             let result = child::both_of(cargo, false, |child| {
                 *lock(&self.running) = Some(Pid::from_child(child));
+                // Who listens to signals may have found none running.
+                if self.interrupted.load(Ordering::Relaxed) {
+                    end(&self.running, Signal::TERM);
+                }
                 watch = limit.map(|limit| {
                     scope.spawn(move || {
                         let late = wait.recv_timeout(limit) == Err(RecvTimeoutError::Timeout);

@@ -28,7 +28,7 @@ pub(crate) fn is_outdated(state: &State) -> bool {
 /// a later edit of theirs is noticed. All in one transaction, of three rounds.
 ///
 /// # Errors
-/// The server's; then nothing was written.
+/// The server's; then nothing was written, unless only the answer to the COMMIT was lost.
 pub(crate) fn claim(
     connection: &mut Connection,
     service: &str,

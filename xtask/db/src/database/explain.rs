@@ -150,7 +150,8 @@ fn after_loss(target: &Target<'_>, task: &Task<'_>) -> String {
     let begin = Instant::now();
     loop {
         // Asked first: what is so once nobody is at work any more stays so.
-        let is_at_work = connection.query_bool(&at_work, &[]).unwrap_or(false);
+        let is_at_work = connection.soon(|connection| connection.query_bool(&at_work, &[]));
+        let is_at_work = is_at_work.unwrap_or(false);
         let Ok(state) = State::read(&mut connection) else {
             return format!(
                 "the connection was lost, and it is not known whether `{name}` is applied"

@@ -43,7 +43,7 @@ pub(super) struct Fault {
 }
 
 /// What there is to know about a file that ends its transaction.
-const ONE_TRANSACTION: &str = "the tool runs a file and its bookkeeping in one transaction, so the file must not; if a database already has the migration, accept the edit with `cargo xtask db migrate --accept-edited`";
+const ONE_TRANSACTION: &str = "the tool runs a file and its bookkeeping in one transaction, so the file must have no BEGIN, COMMIT or ROLLBACK of its own; if a database already has the migration, accept the edit with `cargo xtask db migrate --accept-edited`";
 
 impl From<SqlError> for Fault {
     /// Of a statement that is not in the file.

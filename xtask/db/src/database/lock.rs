@@ -145,7 +145,7 @@ fn try_until(
         if taken {
             return Ok(());
         }
-        interrupt::check(|| format!("service `{}` was started", service.name))?;
+        interrupt::check(|| format!("work on service `{}` began", service.name))?;
         if Instant::now() >= deadline {
             return Err(Failure::new(
                 Kind::Lock,

@@ -40,7 +40,7 @@ impl<'a> Session<'a> {
         step: &Step<'_>,
         texts: impl IntoIterator<Item = &'s str>,
     ) -> Result<Self> {
-        let begun = || format!("service `{}` was started", visit.target.service.name);
+        let begun = || format!("work on service `{}` began", visit.target.service.name);
         interrupt::check(begun)?;
         let mut connection = visit.connection()?;
         if let Some(reason) = connection.is_read_only() {
@@ -92,6 +92,12 @@ impl<'a> Session<'a> {
             .map_err(|error| self.target.failed("claim", &error))?;
         if owner != service.name {
             return Err(guard::owned_by_another(service, url, &owner));
+        }
+        if !self.state.unrecorded().is_empty() {
+            // What was recorded is by now the last run of its version.
+            self.state = State::read(&mut self.connection)
+                .map_err(|error| self.target.failed("read the state of", &error))?;
+            return Ok(());
         }
         self.state.has_history = true;
         let ledger = Ledger::claimed(&service.name, self.state.ledger.take());

@@ -131,15 +131,18 @@ fn migrate(visit: Visit<'_>, limit: Option<&str>, accept: bool) -> Result<Outcom
                 .push("out of order: a newer migration is already applied".to_owned());
         }
     }
-    let (advice, to_go_on) = (
-        "fix the migration and run the command again",
-        "run the command again to continue",
+    let advice = "fix the migration and run the command again";
+    let to = limit.map(|version| format!(" --to {version}"));
+    let to_go_on = format!(
+        "to continue: cargo xtask db migrate {}{}",
+        target.service.name,
+        to.unwrap_or_default()
     );
     let not_run = match &failed {
         Some(_) => &pending[done.len() + 1..],
         None => &[],
     };
-    let failure = failed.map(|failed| failed.advised(advice, to_go_on));
+    let failure = failed.map(|failed| failed.advised(advice, &to_go_on));
     let time = done.iter().map(|done| done.duration).sum();
     let summary = match (&failure, done.len()) {
         (Some(failure), number) => stopped(failure, number),

@@ -22,8 +22,7 @@ pub(crate) struct Args {
 }
 
 /// What is said of a protected database.
-pub(crate) const PROTECTED: &str =
-    "protected: destroying its data now needs `--force` and its name";
+pub(crate) const PROTECTED: &str = "protected: destroying its data needs `--force` and its name";
 
 impl Args {
     /// Of a service that is to be protected.

@@ -63,7 +63,7 @@ fn redo(mut visit: Visit<'_>, args: &Args) -> Outcome {
         let (advice, to_go_on) = match done.len() {
             0 => (
                 "fix its down.sql and run the command again".to_owned(),
-                "run the command again".to_owned(),
+                format!("run the command again; or, if it is reverted by now: {migrate}"),
             ),
             number if number < downs => (again.clone(), again),
             _ => (format!("fix its up.sql, then: {migrate}"), again),

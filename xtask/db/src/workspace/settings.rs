@@ -230,7 +230,7 @@ fn check_together(workspace: &Workspace, faults: &mut Faults) {
                 "service `{}` cannot take its URL from `{}`: shells and `.env` know no such name",
                 service.name, service.variable
             );
-            let remedy = "set `url` in `[package.metadata.db]` to a name of the letters A to Z, digits and `_`";
+            let remedy = "set `url` in `[package.metadata.db]` to a name of letters (A to Z, a to z), digits and `_` that begins with a letter";
             faults.add(place("url"), message, remedy);
         } else if let Some(other) = variables.insert(&service.variable, service) {
             let message = format!(

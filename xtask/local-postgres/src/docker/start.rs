@@ -53,6 +53,10 @@ pub(crate) fn start(settings: &Settings, order: &Order) -> Result<Started> {
         let error = if error.is::<SettingsError>() {
             error
         } else {
+            let now = container.stdout_to_vec().await.unwrap_or_default();
+            if !now.is_empty() {
+                log = now;
+            }
             log.extend(container.stderr_to_vec().await.unwrap_or_default());
             let log = order::log_tail(&String::from_utf8_lossy(&log));
             anyhow!("{error:#}; {log}")

@@ -114,7 +114,7 @@ fn a_test_that_does_not_end_is_told() {
         "loop { std::thread::park(); } #[allow(unreachable_code)] { name == \"arc\" }",
     );
     let line =
-        format!("mutants --patches --timeout 2 {PATCHES}/noticed.patch {PATCHES}/unit.patch");
+        format!("mutants --patches --timeout 6 {PATCHES}/noticed.patch {PATCHES}/unit.patch");
     repository
         .run(&line)
         .exits(1)
@@ -206,6 +206,8 @@ fn ctrl_c_leaves_no_copy_of_the_tree() {
         .current_dir(repository.path(""))
         .env("PATH", first)
         .env("TMPDIR", &temporary)
+        .stdout(std::process::Stdio::null())
+        .stderr(std::process::Stdio::null())
         .process_group(0);
     let mut child = tool.spawn().unwrap();
     let at_work = repository.path("at-work");
