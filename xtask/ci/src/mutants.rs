@@ -125,7 +125,7 @@ fn try_all(
         Verdict::Survived(spent) => {
             tree.limit(timeout.unwrap_or(5 * spent + Duration::from_secs(60)));
         }
-        Verdict::TimedOut => bail!("the tests do not end"),
+        Verdict::TimedOut => bail!("the tests do not end without a fault planted"),
         Verdict::Noticed(output) | Verdict::DoesNotBuild(output) => bail!(
             "the tests fail without a fault planted\n{}",
             output.trim_end()

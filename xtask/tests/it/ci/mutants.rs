@@ -122,6 +122,14 @@ fn a_test_that_does_not_end_is_told() {
         .says("unit     noticed")
         .says("1 of 2 faults noticed");
     repository.run("mutants --timeout 0").exits(2);
+    // Nor is one that waits without a fault.
+    let waits = "fn own() { std::thread::park();";
+    repository.edit("xtask/tests/it/guards.rs", "fn own() {", waits);
+    let line = format!("mutants --patches --timeout 6 {PATCHES}/survives.patch");
+    repository
+        .run(&line)
+        .exits(2)
+        .says("the tests do not end without a fault planted");
 }
 
 #[test]
